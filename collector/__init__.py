@@ -1,0 +1,7 @@
+"""Bytes -> events -> store.
+
+- `wire/`: pure decoders, one per format; `sources/`: the sockets they sit behind
+- `batching`, `backoff`: pure; `writer`: the one thread that stores
+- `replay`, `simulate`: recorded and made-up traffic over the real ways in
+- `__main__`: options and composition
+"""

@@ -1,0 +1,12 @@
+"""What happened and what it means: pure records and decisions.
+
+No I/O, no clock, no SQL, no Streamlit. Clocks, ids and randomness come in as arguments.
+
+- `errors`: the tree of errors, split by whose fault it is
+- `events`: the five kinds of event and what a decoder hands on
+- `violations`: is a log entry a violation by Kong, and how sure can we be
+- `redaction`: secrets out, before anything is stored, logged or shown
+- `windows`: spans of time, buckets and how a span splits into rollups
+- `filters`: what a page is restricted to, as plain text in a URL
+- `baseline`: what is usual, from the past, skipping gaps
+"""

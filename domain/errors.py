@@ -1,0 +1,79 @@
+"""Every error of ours, split by whose fault it is.
+
+GatewatchError
+├── DecodeError          the sender's: bytes that are not what they claim to be
+├── ProtocolError        the sender's: right bytes, wrong order or wrong place
+├── StoreError           the store's
+│   ├── StoreBusy        it may work in a moment (locked, disk full): retry, do not acknowledge
+│   └── StoreCorrupt     it will not work again without a person
+└── DeadlineExceeded     a read took longer than it may
+
+The operator's own mistakes are `settings.SettingValueError`.
+"""
+
+from __future__ import annotations
+
+EXCERPT_CHARS = 120
+
+
+def excerpt(raw: bytes | str) -> str:
+    """The first 120 characters of what was received, printable, on one line."""
+    text = raw.decode("utf-8", "backslashreplace") if isinstance(raw, bytes) else raw
+    shown = text[:EXCERPT_CHARS].encode("unicode_escape").decode("ascii")
+    return shown if len(text) <= EXCERPT_CHARS else shown + "..."
+
+
+class GatewatchError(Exception):
+    """The root of every error we raise on purpose."""
+
+
+class DecodeError(GatewatchError):
+    """What arrived cannot be read as what it claims to be.
+
+    Args:
+        where: The decoder and the place, such as `http_log entry 3 of 12`.
+        problem: What was found and what was expected, with units.
+    """
+
+    def __init__(self, where: str, problem: str) -> None:
+        self.where = where
+        self.problem = problem
+        super().__init__(f"{where}: {problem}")
+
+
+class ProtocolError(GatewatchError):
+    """A stream peer broke the protocol; the socket closes with `code`.
+
+    Args:
+        code: WebSocket close code, 4400 to 4499.
+        reason: One short sentence for the peer, at most 120 bytes of UTF-8.
+    """
+
+    def __init__(self, code: int, reason: str) -> None:
+        self.code = code
+        self.reason = reason
+        super().__init__(f"{code} {reason}")
+
+
+class StoreError(GatewatchError):
+    """The store failed."""
+
+
+class StoreBusy(StoreError):  # noqa: N818 - reads as the state it names
+    """The store cannot take a write now: locked or full. Nothing was written."""
+
+
+class StoreCorrupt(StoreError):  # noqa: N818
+    """The file is damaged or is not ours."""
+
+
+class DeadlineExceeded(GatewatchError):  # noqa: N818
+    """A read was stopped because it ran past its deadline.
+
+    Args:
+        deadline_ms: How long it was allowed to run.
+    """
+
+    def __init__(self, deadline_ms: int) -> None:
+        self.deadline_ms = deadline_ms
+        super().__init__(f"the database did not answer within {deadline_ms} ms")

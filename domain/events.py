@@ -1,0 +1,158 @@
+"""What happened: five kinds of event, and everything else a decoder can learn from a message.
+
+Every instant is UTC milliseconds since 1970. `None` is unknown; zero is measured.
+A decoder hands on one `Decoded`; it never raises for one bad entry among good ones.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+
+class Kind(StrEnum):
+    """The five kinds. A message may carry another one: it is kept whole and counted."""
+
+    RATE_LIMITING = "rate-limiting"
+    CLUSTER = "cluster"
+    CACHE = "cache"
+    CRUD = "crud"
+    PLUGIN = "plugin"
+
+
+class Certainty(StrEnum):
+    """How sure we are that Kong refused a request because of a limit."""
+
+    CERTAIN = "certain"
+    PROBABLE = "probable"
+    RULED_OUT = "ruled-out"
+    """Looked like one, but the evidence says something else refused it. Kept, never counted."""
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One event of one kind, with every column we bind; most are None for most kinds."""
+
+    id: str
+    """Unique for ever. For a request it is `request:<Kong request id>`, so that the same refusal
+    arriving by two ways is stored once."""
+    kind: str
+    event: str
+    """Noun + past verb: `exceeded`, `consumers.updated`, `invalidated`, `target_unhealthy`."""
+    at_ms: int
+    at_suspect: bool = False
+    """The sender's clock was out of bounds; `at_ms` is when it was received."""
+    node: str | None = None
+
+    consumer_id: str | None = None
+    consumer: str | None = None
+    ip: str | None = None
+    service_id: str | None = None
+    service: str | None = None
+    route_id: str | None = None
+    route: str | None = None
+    request_id: str | None = None
+
+    status: int | None = None
+    limit_name: str | None = None
+    """`minute`, `second`, `sms/minute`, `90s`: the window as Kong names it."""
+    limit_value: int | None = None
+    """Requests allowed per window."""
+    window_s: int | None = None
+    certainty: str | None = None
+    evidence: str | None = None
+    """Why we judge so, one short sentence."""
+    exact: bool = True
+    """False when the sender drops repeats (event hooks send one per 5 s): a count is `at least`."""
+    is_request: bool = False
+    """True when this event is one request, so that it also counts in the traffic totals."""
+
+    entity_type: str | None = None
+    """Kong's collection name: `services`, `routes`, `consumers`, `plugins`, ..."""
+    entity_id: str | None = None
+    entity_name: str | None = None
+    operation: str | None = None
+    """`create`, `update` or `delete`."""
+    actor: str | None = None
+    before: dict[str, Any] | None = None
+    after: dict[str, Any] | None = None
+
+    cache: str | None = None
+    key_masked: str | None = None
+
+    upstream: str | None = None
+    target: str | None = None
+    health: str | None = None
+
+    payload: bytes | None = None
+    """The message as sent, JSON, redacted."""
+
+
+class Traffic(msgspec.Struct, frozen=True, kw_only=True):
+    """One request that broke no limit: folded into totals, never stored one by one."""
+
+    fingerprint: int
+    """Signed 64-bit, of the request id or of the whole entry, so that a resend counts once."""
+    at_ms: int
+    status: int
+    upstream_limited: bool = False
+    """The upstream itself answered 429."""
+    node: str | None = None
+    consumer_id: str | None = None
+    consumer: str | None = None
+    ip: str | None = None
+    service_id: str | None = None
+    service: str | None = None
+    route_id: str | None = None
+    route: str | None = None
+
+
+class EntitySeen(msgspec.Struct, frozen=True, kw_only=True):
+    """An entity of Kong's as some message showed it: the source of names over time."""
+
+    entity_type: str
+    """`consumers`, `services`, `routes`, `upstreams`, `nodes`."""
+    entity_id: str
+    name: str | None
+    at_ms: int
+    deleted: bool = False
+    attributes: dict[str, Any] = msgspec.field(default_factory=dict)
+    """Small and redacted: custom_id, tags, host, ..."""
+
+
+class PluginSeen(msgspec.Struct, frozen=True, kw_only=True):
+    """A plugin as configured, where it applies, and the part of its config that judgement needs."""
+
+    plugin_id: str
+    name: str
+    enabled: bool
+    at_ms: int
+    deleted: bool = False
+    route_id: str | None = None
+    service_id: str | None = None
+    consumer_id: str | None = None
+    config: dict[str, Any] = msgspec.field(default_factory=dict)
+    """Redacted."""
+
+
+class Quarantined(msgspec.Struct, frozen=True, kw_only=True):
+    """What could not be read, with its reason; counted and acknowledged, never dropped."""
+
+    why: str
+    raw: bytes
+    """At most 64 KiB, redacted as far as text can be."""
+
+
+class Decoded(msgspec.Struct, kw_only=True):
+    """All that one message told us. Lists keep the order of the message."""
+
+    events: list[Event] = msgspec.field(default_factory=list)
+    traffic: list[Traffic] = msgspec.field(default_factory=list)
+    entities: list[EntitySeen] = msgspec.field(default_factory=list)
+    plugins: list[PluginSeen] = msgspec.field(default_factory=list)
+    plugins_complete: bool = False
+    """`plugins` is the whole list of that Kong (an Admin API answer), not one change."""
+    quarantined: list[Quarantined] = msgspec.field(default_factory=list)
+    entries: int = 0
+    """How many things the message held, good and bad."""

@@ -1,0 +1,122 @@
+"""The contract between those who write, those who read, and the engine that stores.
+
+SQLite implements it (`storage.sqlite_store.SqliteStore`, `storage.sqlite_reader.SqliteReader`); the suite in
+tests/contracts holds any implementation to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from domain.filters import Dimension, Filters
+from domain.windows import Window
+from storage.batches import Batch, CollectorStatus, Gap, SourceBeat, Written
+from storage.rows import (
+    CellRow, Entity, EventDetail, EventPage, EventQuery, EventRow, Freshness, Marker, QuarantineRow, Series,
+    StoreHealth, Top, Totals,
+)
+
+
+class Store(Protocol):
+    """The one writer. Not safe for use from several threads at once."""
+
+    def write(self, batches: Sequence[Batch], beats: Sequence[SourceBeat] = ()) -> list[Written]:
+        """Store all batches in ONE durable transaction and return, per batch, what it came to.
+
+        Raises:
+            StoreBusy: Locked or full; nothing was written; the same call may work later.
+            StoreCorrupt: The file is damaged.
+        """
+
+    def cursor(self, source: str, epoch: str) -> int:
+        """The highest acknowledged sequence number of (source, epoch); 0 when it is new."""
+
+    def beat(self, at_ms: int, status: CollectorStatus) -> None:
+        """Record that the collector is alive."""
+
+    def settle(self) -> int:
+        """Judge probable (and ruled-out) events again by what is now known of their routes' plugins.
+
+        Returns how many changed; the totals are corrected in the same transaction.
+        """
+
+    def prune(self, now_ms: int, max_rows: int) -> int:
+        """Remove at most `max_rows` rows past their retention; returns how many went."""
+
+    def checkpoint(self) -> None:
+        """Fold the write-ahead log into the file if no reader holds it."""
+
+    def close(self) -> None:
+        """Release the file. The store cannot be used afterwards."""
+
+
+class Reader(Protocol):
+    """Read-only questions, each with a deadline; safe to share between threads.
+
+    Every method raises `DeadlineExceeded` past its time and `StoreError` when the file cannot be read.
+    A database that does not exist yet answers like an empty one.
+    """
+
+    def data_version(self) -> int:
+        """A number that changes when another connection has committed. Cheap: meant to be polled."""
+
+    def freshness(self) -> Freshness:
+        """How current the store is, and every source."""
+
+    def totals(self, window: Window, filters: Filters) -> Totals:
+        """The number row."""
+
+    def series(
+        self, window: Window, filters: Filters, group_by: Dimension | None, bucket_ms: int, top: int = 5
+    ) -> Series:
+        """Violations per bucket, stacked by the `top` largest of a dimension and Other."""
+
+    def top(self, dimension: Dimension, window: Window, filters: Filters, limit: int = 10) -> Top:
+        """The largest of a dimension by violations."""
+
+    def resolve(self, dimension: Dimension, text: str) -> Entity | None:
+        """The entity that a token, id or (former) name stands for; None when nothing is known."""
+
+    def search(self, text: str, limit: int = 20) -> tuple[Entity, ...]:
+        """Consumers, addresses, services and routes whose name, id or address starts with or holds `text`."""
+
+    def breakdown(
+        self, of: Dimension, window: Window, filters: Filters, limit: int = 100
+    ) -> tuple[CellRow, ...]:
+        """Totals by `of` under filters, most violations first, then most requests."""
+
+    def activity(
+        self, window: Window, dimension: Dimension, token: str, bucket_ms: int
+    ) -> tuple[tuple[int, int, int, int], ...]:
+        """One key's past: (bucket start, requests, limited, probable), oldest first, no empty buckets."""
+
+    def tail(self, query: EventQuery, after_seq: int, limit: int = 200) -> tuple[EventRow, ...]:
+        """Matching events that arrived after `after_seq`, newest first."""
+
+    def events(self, query: EventQuery, before_seq: int | None = None, limit: int = 100) -> EventPage:
+        """Matching events, newest arrival first."""
+
+    def event(self, seq: int) -> EventDetail | None:
+        """One event with its payload."""
+
+    def stream_events(self, query: EventQuery) -> Iterator[EventRow]:
+        """All matching events, newest first, without limit and without holding a read open: for exports."""
+
+    def markers(self, window: Window) -> tuple[Marker, ...]:
+        """Changes, node events and gaps in a window, oldest first, at most 500."""
+
+    def kind_counts(self, window: Window) -> tuple[tuple[str, str, int], ...]:
+        """(kind, event, how many) in a window, most first."""
+
+    def quarantine(self, window: Window, limit: int = 200) -> tuple[QuarantineRow, ...]:
+        """What could not be read, newest first."""
+
+    def gaps(self, window: Window, limit: int = 200) -> tuple[Gap, ...]:
+        """Known gaps that touch a window, newest first."""
+
+    def health(self) -> StoreHealth:
+        """The store about itself. Costs no full scan."""
+
+    def close(self) -> None:
+        """Release the file."""
