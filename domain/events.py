@@ -90,12 +90,14 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Traffic(msgspec.Struct, frozen=True, kw_only=True):
-    """One request that broke no limit: folded into totals, never stored one by one."""
+    """Requests that broke no limit: folded into totals, never stored one by one."""
 
     fingerprint: int
     """Signed 64-bit, of the request id or of the whole entry, so that a resend counts once."""
     at_ms: int
     status: int
+    count: int = 1
+    """How many requests this stands for: more than one when the gateway sent totals."""
     upstream_limited: bool = False
     """The upstream itself answered 429."""
     node: str | None = None

@@ -13,8 +13,19 @@ from domain.filters import Dimension, Filters
 from domain.windows import Window
 from storage.batches import Batch, CollectorStatus, Gap, SourceBeat, Written
 from storage.rows import (
-    CellRow, Entity, EventDetail, EventPage, EventQuery, EventRow, Freshness, Marker, QuarantineRow, Series,
-    StoreHealth, Top, Totals,
+    CellRow,
+    Entity,
+    EventDetail,
+    EventPage,
+    EventQuery,
+    EventRow,
+    Freshness,
+    Marker,
+    QuarantineRow,
+    Series,
+    StoreHealth,
+    Top,
+    Totals,
 )
 
 
