@@ -1,0 +1,61 @@
+# make run    set up and serve the dashboard (it starts the collector itself)
+# make test   set up, check style and types, run every test but the slow ones
+# make help   everything else
+
+SHELL := /bin/sh
+BIN := .venv/bin
+PORT ?= 8501
+OUT ?= artifacts
+
+.DEFAULT_GOAL := help
+.PHONY: help run collector simulate test test-fast test-e2e test-slow lint types bench screenshots settings-docs clean
+
+help: ## Show what can be made
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
+
+run: .venv/run.stamp ## Set up and serve the dashboard on http://127.0.0.1:8501 (PORT=...)
+	$(BIN)/streamlit run dashboard.py --server.port $(PORT)
+
+collector: .venv/run.stamp ## Run only the collector, in the foreground
+	$(BIN)/python -m collector
+
+simulate: .venv/run.stamp ## Stream made-up, labelled traffic with attacks into the running collector
+	$(BIN)/python -m collector simulate --to ws://127.0.0.1:8765/v1/stream --scenario burst --scenario leaked-key
+
+test: lint types test-fast test-e2e ## Set up, then style, types and all tests but the slow ones
+
+test-fast: .venv/dev.stamp ## Only the tests without processes and browsers
+	$(BIN)/python -m pytest -n auto -m "not e2e and not slow"
+
+test-e2e: .venv/dev.stamp ## Tests with real processes and a real browser
+	@scripts/chromium
+	$(BIN)/python -m pytest -m "e2e and not slow" -s
+
+test-slow: .venv/dev.stamp ## Tests that take minutes: soak, ten-minute live session
+	@scripts/chromium
+	$(BIN)/python -m pytest -m slow -s --timeout 1800
+
+lint: .venv/dev.stamp ## Style
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: .venv/dev.stamp ## Types, strict
+	$(BIN)/mypy
+
+bench: .venv/dev.stamp ## The figures we quote; writes $(OUT)/bench
+	$(BIN)/python -m bench
+
+screenshots: .venv/dev.stamp ## Every page, light and dark, into $(OUT)/screenshots
+	@scripts/chromium
+	$(BIN)/python -m pytest -m e2e tests/e2e/test_screenshots.py -s
+
+clean: ## Remove the virtual environment and what tests left; keeps data/
+	rm -rf .venv $(OUT) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+.venv/run.stamp: requirements.txt requirements.lock scripts/venv
+	@scripts/venv requirements.txt
+	@touch $@
+
+.venv/dev.stamp: requirements.txt requirements-dev.txt requirements.lock scripts/venv
+	@scripts/venv requirements-dev.txt
+	@touch $@ .venv/run.stamp
