@@ -1,0 +1,48 @@
+"""Fixtures that several folders use: recorded input where it is at hand, and the browser."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+BROWSERS = (
+    "/usr/bin/chromium",
+    "/Applications/Chromium.app/Contents/MacOS/Chromium",
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+)
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The project's top folder."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def alpha() -> Path:
+    """A folder with a recorded Kong cluster and its ground truth, kept outside the project."""
+    folder = ROOT.parent / "shared" / "traces" / "alpha"
+    if not folder.exists():
+        pytest.skip("the recorded trace alpha is not beside this checkout")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def all_payloads() -> Path:
+    """The whole collection of Kong payloads, kept outside the project."""
+    folder = ROOT.parent / "shared" / "payloads"
+    if not folder.exists():
+        pytest.skip("the collection of Kong payloads is not beside this checkout")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Path of a real Chromium; `make test` installs one on Debian."""
+    for path in (os.environ.get("CHROMIUM", ""), *BROWSERS):  # noqa: TID251 - tests are their own root
+        if path and Path(path).exists():
+            return path
+    pytest.fail("no Chromium: apt-get install chromium, or set CHROMIUM=/path/to/it")
