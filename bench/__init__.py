@@ -1,0 +1,1 @@
+"""The figures we quote, one command each: `python -m bench` lists them."""
