@@ -1,0 +1,271 @@
+-- What waits to be sent and what waits to be acknowledged, of one worker. Bounded; sheds the least important first.
+--
+-- Items are JSON text, encoded when they are pushed, so that `bytes` is what they really take.
+-- An item gets its sequence number when it is first put into a frame: only what never left can be shed, and the
+-- numbers have no holes. After a reconnect `rewind` goes back to the collector's cursor and the same items go out
+-- again under the same numbers.
+--
+-- Limits: max_events and max_bytes count both what waits and what is in flight. Each item counts its text and
+-- 64 bytes for its place. When an item does not fit, the oldest item of the least important class goes, but never
+-- one more important than the newcomer: then the newcomer goes. What went is counted by class.
+
+
+local concat = table.concat
+local floor = math.floor
+local ipairs = ipairs
+local min = math.min
+local next = next
+local pairs = pairs
+local setmetatable = setmetatable
+
+
+local PLACE_BYTES = 64 -- a string's header and its slot in a table (LuaJIT, 64 bit)
+local FRAME_OVERHEAD_BYTES = 64 -- {"t":"batch","first":9007199254740991,"events":[]}
+
+-- Least important first. Totals stand for many requests each, so they outlive single refusals.
+local CLASSES = { "cache", "rate-limiting", "plugin", "totals", "cluster", "crud" }
+local RANKS = {}
+for rank, class in ipairs(CLASSES) do
+  RANKS[class] = rank
+end
+
+
+local _M = { CLASSES = CLASSES }
+local mt = { __index = _M }
+
+
+function _M.new(max_events, max_bytes)
+  local queues = {}
+  for rank in ipairs(CLASSES) do
+    queues[rank] = { head = 1, tail = 0 }
+  end
+  return setmetatable({
+    max_events = max_events,
+    max_bytes = max_bytes,
+    queues = queues,
+    events = 0,
+    bytes = 0,
+    pending = 0,
+    texts = {}, -- in flight, by sequence number
+    ranks = {},
+    oldest = 1, -- the lowest number still held
+    next = 1, -- the number the next new item will get
+    cursor = 1, -- the number the next frame begins with
+    shed = {}, -- by class, since last asked
+  }, mt)
+end
+
+
+local function pop(self, rank)
+  local queue = self.queues[rank]
+  local text = queue[queue.head]
+  queue[queue.head] = nil
+  queue.head = queue.head + 1
+  self.pending = self.pending - 1
+  return text
+end
+
+
+local function first_waiting(self, from, to, step)
+  for rank = from, to, step do
+    local queue = self.queues[rank]
+    if queue.head <= queue.tail then
+      return rank
+    end
+  end
+end
+
+
+local function count_shed(self, class, n)
+  self.shed[class] = (self.shed[class] or 0) + n
+end
+
+
+local function is_over(self, size)
+  return self.events + 1 > self.max_events or self.bytes + size > self.max_bytes
+end
+
+
+-- Take an item in. Returns false when it was shed itself.
+function _M:push(class, text)
+  local rank = RANKS[class] or RANKS.plugin
+  local size = #text + PLACE_BYTES
+  while is_over(self, size) do
+    local victim = first_waiting(self, 1, rank, 1)
+    if not victim then
+      count_shed(self, CLASSES[rank], 1)
+      return false
+    end
+    self.bytes = self.bytes - #pop(self, victim) - PLACE_BYTES
+    self.events = self.events - 1
+    count_shed(self, CLASSES[victim], 1)
+  end
+  local queue = self.queues[rank]
+  queue.tail = queue.tail + 1
+  queue[queue.tail] = text
+  self.events = self.events + 1
+  self.bytes = self.bytes + size
+  self.pending = self.pending + 1
+  return true
+end
+
+
+-- Count something as shed that never came here, such as what a stopped worker left behind.
+function _M:note_shed(class, n)
+  count_shed(self, RANKS[class] and class or "plugin", n)
+end
+
+
+-- What was shed since last asked, by class; nil when nothing was.
+function _M:take_shed()
+  local shed = self.shed
+  if next(shed) == nil then
+    return nil
+  end
+  self.shed = {}
+  return shed
+end
+
+
+-- The text with this number; a waiting item gets it now. Nil when nothing waits.
+local function text_at(self, seq)
+  local text = self.texts[seq]
+  if text or seq < self.next then
+    return text
+  end
+  local rank = first_waiting(self, #CLASSES, 1, -1)
+  if not rank then
+    return nil
+  end
+  text = pop(self, rank)
+  self.texts[seq] = text
+  self.ranks[seq] = rank
+  self.next = seq + 1
+  return text
+end
+
+
+-- The next batch frame, or nil when there is nothing to send or no room in the window.
+-- A single item longer than max_bytes goes alone: the collector says whether it takes it.
+function _M:next_frame(window, max_events, max_bytes)
+  local first = self.cursor
+  local room = min(max_events, window - (first - self.oldest))
+  local parts, n, size = {}, 0, FRAME_OVERHEAD_BYTES
+  while n < room do
+    local text = text_at(self, first + n)
+    if not text or (n > 0 and size + #text + 1 > max_bytes) then
+      break
+    end
+    n = n + 1
+    parts[n] = text
+    size = size + #text + 1
+  end
+  if n == 0 then
+    return nil
+  end
+  self.cursor = first + n
+  return '{"t":"batch","first":' .. first .. ',"events":[' .. concat(parts, ",") .. "]}", n
+end
+
+
+-- Everything up to and including `upto` is stored: forget it. Returns how many went.
+function _M:ack(upto)
+  local last = min(floor(upto), self.next - 1)
+  local n = last - self.oldest + 1
+  for seq = self.oldest, last do
+    self.bytes = self.bytes - #self.texts[seq] - PLACE_BYTES
+    self.texts[seq] = nil
+    self.ranks[seq] = nil
+  end
+  if n <= 0 then
+    return 0
+  end
+  self.events = self.events - n
+  self.oldest = last + 1
+  if self.cursor < self.oldest then
+    self.cursor = self.oldest
+  end
+  return n
+end
+
+
+-- Begin again at the collector's cursor. Returns false when it lies before what we still hold, or after what we
+-- ever sent: the collector does not know this epoch, and `renumber` has to come first.
+function _M:rewind(acked)
+  if acked + 1 < self.oldest or acked >= self.next then
+    return false
+  end
+  self:ack(acked)
+  self.cursor = self.oldest
+  return true
+end
+
+
+-- Give what is in flight new numbers from 1, for a new epoch.
+function _M:renumber()
+  local texts, ranks, n = {}, {}, 0
+  for seq = self.oldest, self.next - 1 do
+    n = n + 1
+    texts[n], ranks[n] = self.texts[seq], self.ranks[seq]
+  end
+  self.texts, self.ranks = texts, ranks
+  self.oldest, self.cursor, self.next = 1, 1, n + 1
+end
+
+
+-- Put another text in the place of the oldest item, which the collector will not take. Returns what was shed.
+function _M:replace_oldest(text)
+  local old = self.texts[self.oldest]
+  if not old then
+    return nil
+  end
+  self.bytes = self.bytes - #old + #text
+  self.texts[self.oldest] = text
+  local class = CLASSES[self.ranks[self.oldest]]
+  count_shed(self, class, 1)
+  return class
+end
+
+
+-- Empty the buffer, most important first. Calls take(class, text) for each item.
+function _M:drain(take)
+  for seq = self.oldest, self.next - 1 do
+    take(CLASSES[self.ranks[seq]], self.texts[seq])
+  end
+  for rank = #CLASSES, 1, -1 do
+    local queue = self.queues[rank]
+    while queue.head <= queue.tail do
+      take(CLASSES[rank], pop(self, rank))
+    end
+  end
+  self.texts, self.ranks = {}, {}
+  self.oldest, self.cursor = self.next, self.next
+  self.events, self.bytes, self.pending = 0, 0, 0
+end
+
+
+-- True when there is something that the next frame could carry.
+function _M:has_unsent()
+  return self.pending > 0 or self.cursor < self.next
+end
+
+
+-- How many items wait or are in flight, by class.
+function _M:depth_by_class()
+  local depth = {}
+  for rank, class in ipairs(CLASSES) do
+    local queue = self.queues[rank]
+    local n = queue.tail - queue.head + 1
+    if n > 0 then
+      depth[class] = n
+    end
+  end
+  for _, rank in pairs(self.ranks) do
+    local class = CLASSES[rank]
+    depth[class] = (depth[class] or 0) + 1
+  end
+  return depth
+end
+
+
+return _M

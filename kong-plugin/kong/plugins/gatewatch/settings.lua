@@ -1,0 +1,48 @@
+-- Every setting of the plugin: one row each. `schema.lua` and `config.lua` are built from it, and a spec
+-- holds the table in the README to it.
+--
+-- A row: name, type (Kong's schema types), default, unit, bounds, description. `connects` marks a setting whose
+-- change needs a new connection; `referenceable` one that may be a vault reference.
+
+return {
+  { name = "url", type = "string", unit = "URL", referenceable = true, connects = true,
+    description = "Where the collector takes the stream, such as wss://collector.internal:8765/v1/stream." },
+  { name = "token", type = "string", unit = "text", referenceable = true, encrypted = true, connects = true,
+    description = "What the collector knows this sender by; sent as a Bearer token in the handshake." },
+  { name = "source", type = "string", unit = "text", len_max = 200, connects = true,
+    description = "The name this node streams under; the host name when absent. Each worker adds /<worker id>." },
+  { name = "ssl_verify", type = "boolean", default = true, unit = "true or false", connects = true,
+    description = "Whether the collector's certificate is checked against lua_ssl_trusted_certificate." },
+  { name = "ssl_server_name", type = "string", unit = "host name", connects = true,
+    description = "The name expected in the collector's certificate; the URL's host when absent." },
+  { name = "timeout", type = "integer", default = 5000, unit = "milliseconds", between = { 100, 60000 },
+    description = "How long connecting, the TLS handshake and one send may take." },
+  { name = "buffer_events", type = "integer", default = 10000, unit = "events", between = { 100, 1000000 },
+    description = "Most events that one worker holds, sent or not, until the collector acknowledges them." },
+  { name = "buffer_bytes", type = "integer", default = 16777216, unit = "bytes", between = { 65536, 1073741824 },
+    description = "Most bytes that one worker holds; the least important events are shed first." },
+  { name = "batch_events", type = "integer", default = 200, unit = "events", between = { 1, 5000 },
+    description = "Most events in one message; the collector may ask for fewer." },
+  { name = "flush_ms", type = "integer", default = 100, unit = "milliseconds", between = { 1, 10000 },
+    description = "How long an event may wait for others to share its message." },
+  { name = "heartbeat_s", type = "integer", default = 10, unit = "seconds", between = { 1, 300 },
+    description = "How often the node says that it lives." },
+  { name = "totals_s", type = "integer", default = 10, unit = "seconds", between = { 1, 60 },
+    description = "How often the requests counted per consumer and route are sent." },
+  { name = "totals_keys", type = "integer", default = 2000, unit = "pairs", between = { 1, 100000 },
+    description = "Pairs of consumer and route that one worker tells apart at a time; the rest count together." },
+  { name = "drain_s", type = "integer", default = 3, unit = "seconds", between = { 0, 60 },
+    description = "How long a stopping worker goes on sending what it still holds." },
+  { name = "violations", type = "boolean", default = true, unit = "true or false",
+    description = "Whether refusals by a limit are sent." },
+  { name = "totals", type = "boolean", default = true, unit = "true or false",
+    description = "Whether requests are counted. Turn it off where the http-log plugin feeds the same collector." },
+  { name = "crud", type = "boolean", default = true, unit = "true or false",
+    description = "Whether configuration changes are sent." },
+  { name = "cache", type = "boolean", default = true, unit = "true or false",
+    description = "Whether cache invalidations and purges are sent." },
+  { name = "health", type = "boolean", default = true, unit = "true or false",
+    description = "Whether the health of upstream targets is sent." },
+  { name = "secret_names", type = "set", default = {}, unit = "names",
+    description = "Further names of fields that hold secrets, such as the key_names of key-auth." },
+}

@@ -1,0 +1,208 @@
+-- As much of Kong as the plugin touches, in a plain nginx: the PDK's getters, worker events, log serialization.
+--
+-- Requests are played from recorded log entries: `X-Replay: <n>` makes a request be answered, and look in the log
+-- phase, like entry n of spec/fixtures/entries.json. Recorded worker events are posted to /_stand_in/event.
+
+
+local cjson = require "cjson.safe"
+
+
+local ENTRIES
+local callbacks = {}
+local seen_events = 0
+
+
+local _M = {}
+
+
+local function read_json(path)
+  local file = assert(io.open(path, "r"))
+  local text = file:read("*a")
+  file:close()
+  return assert(cjson.decode(text))
+end
+
+
+local function uuid()
+  local file = assert(io.open("/proc/sys/kernel/random/uuid", "r"))
+  local id = file:read("*l")
+  file:close()
+  return id
+end
+
+
+local function dispatch(source, event, data)
+  if source == "_health" then
+    require("kong.runloop.balancer").announce(data)
+    return
+  end
+  for _, registered in ipairs(callbacks) do
+    if (not registered.source or registered.source == source) and (not registered.event or registered.event == event)
+    then
+      local ok, err = pcall(registered.callback, data, event, source, ngx.worker.id())
+      if not ok then
+        ngx.log(ngx.ERR, "stand-in: a callback raised: ", err)
+      end
+    end
+  end
+end
+
+
+local worker_events = {
+  register = function(callback, source, event)
+    callbacks[#callbacks + 1] = { callback = callback, source = source, event = event }
+    return true
+  end,
+}
+
+
+-- To every worker of the node: through the dictionary, each worker looks every 20 ms.
+function worker_events.post(source, event, data)
+  local n = ngx.shared.stand_in:incr("posted", 1, 0)
+  ngx.shared.stand_in:set("event:" .. n, cjson.encode({ source = source, event = event, data = data }), 30)
+end
+
+
+local function poll_events(premature)
+  if premature then
+    return
+  end
+  local posted = ngx.shared.stand_in:get("posted") or 0
+  for n = seen_events + 1, posted do
+    local found = cjson.decode(ngx.shared.stand_in:get("event:" .. n) or "")
+    if found then
+      dispatch(found.source, found.event, found.data)
+    end
+  end
+  seen_events = posted
+end
+
+
+local function serialize()
+  local ctx = ngx.ctx
+  local entry = ctx.entry
+  local copy = {}
+  for key, value in pairs(entry) do
+    copy[key] = value
+  end
+  copy.request = {}
+  for key, value in pairs(entry.request) do
+    copy.request[key] = value
+  end
+  if not ctx.without_request_id then
+    copy.request.id = ngx.var.request_id
+  end
+  copy.client_ip = ngx.var.http_x_client or entry.client_ip
+  copy.started_at = math.floor(ngx.req.start_time() * 1000)
+  return copy
+end
+
+
+local function new_kong(options)
+  return {
+    version = options.version or "3.9.1",
+    configuration = options.configuration or { database = "postgres", role = "traditional" },
+    worker_events = worker_events,
+    node = {
+      get_id = function() return ngx.shared.kong:get("stand_in_node_id") end,
+      get_hostname = function() return options.hostname or "gw-1" end,
+    },
+    response = {
+      get_source = function()
+        local ctx = ngx.ctx
+        return ctx.KONG_EXITED and "exit" or ctx.KONG_PROXIED and "service" or "error"
+      end,
+      get_header = function(name) return ngx.header[name] end,
+    },
+    router = {
+      get_route = function() return ngx.ctx.route end,
+      get_service = function() return ngx.ctx.service end,
+    },
+    client = { get_consumer = function() return ngx.ctx.authenticated_consumer end },
+    log = { serialize = serialize },
+    vault = {
+      get = function(reference)
+        local name = reference:match("^{vault://env/([%w%-]+)}$")
+        local found = name and os.getenv((name:upper():gsub("%-", "_")))
+        if not found then
+          return nil, "could not find " .. reference
+        end
+        return found
+      end,
+    },
+  }
+end
+
+
+-- In init_by_lua: the node gets its id, as Kong gives itself one at every start.
+function _M.init(options)
+  ngx.shared.kong:safe_add("stand_in_node_id", uuid())
+  ENTRIES = read_json(options.fixtures .. "/entries.json")
+  _M.options = options
+  kong = new_kong(options)
+end
+
+
+-- In init_worker_by_lua.
+function _M.init_worker(handler, configs)
+  seen_events = ngx.shared.stand_in:get("posted") or 0
+  ngx.timer.every(0.02, poll_events)
+  if handler then
+    handler:init_worker()
+    if handler.configure and _M.options.has_configure ~= false then
+      handler:configure(nil)
+      handler:configure(configs)
+    end
+  end
+end
+
+
+local function refuse(entry)
+  ngx.status = entry.response.status
+  for name, value in pairs(entry.response.headers) do
+    if name:find("ratelimit", 1, true) or name == "retry-after" then
+      ngx.header[name] = value
+    end
+  end
+  ngx.header["content-type"] = "application/json; charset=utf-8"
+  ngx.print('{"message":"API rate limit exceeded"}')
+  return ngx.exit(ngx.status)
+end
+
+
+-- In access_by_lua: what Kong's router, authentication and limits would have found.
+function _M.access()
+  local entry = ENTRIES[tonumber(ngx.var.http_x_replay) or 1] or ENTRIES[1]
+  local ctx = ngx.ctx
+  ctx.entry, ctx.route, ctx.service = entry, entry.route, entry.service
+  ctx.authenticated_consumer = entry.consumer
+  if entry.source == "kong" then
+    ctx.KONG_EXITED = true
+    return refuse(entry)
+  end
+  ctx.KONG_PROXIED = true
+  ngx.req.set_header("X-Status", entry.response.status)
+end
+
+
+-- Answers POST /_stand_in/event: one recorded line of kong-events.jsonl.
+function _M.play_event()
+  ngx.req.read_body()
+  local line = cjson.decode(ngx.req.get_body_data() or "")
+  if not line then
+    return ngx.exit(400)
+  end
+  if line.kind == "hc_subscriber" then
+    worker_events.post("_health", "health", line.data)
+  elseif line.source == "dao:crud" or line.source == "crud" then
+    local name = line.data.schema["<schema>"]
+    line.data.schema = { name = name, fields = {}, each_field = function() end } -- live schemas hold functions
+    dispatch(line.source, line.event, line.data)
+  else
+    worker_events.post(line.source, line.event, line.data)
+  end
+  ngx.say("ok")
+end
+
+
+return _M
