@@ -3,9 +3,7 @@ version = "0.1.0-1"
 rockspec_format = "3.0"
 
 source = {
-  url = "git+https://github.com/gatewatch/gatewatch.git",
-  tag = "0.1.0",
-  dir = "gatewatch/kong-plugin",
+  url = "file://.", -- `luarocks make` builds the working folder
 }
 
 description = {

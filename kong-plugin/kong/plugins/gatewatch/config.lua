@@ -37,6 +37,13 @@ local BOOLEANS = { ["true"] = true, on = true, yes = true, ["1"] = true,
 local _M = {}
 
 
+-- True for an address the sender can use: ws or wss, a host, no credentials (they would end in logs).
+function _M.is_url(url)
+  local authority = match(url, "^wss?://([^/?#%s]+)[/?#]?%S*$")
+  return authority ~= nil and not find(authority, "@", 1, true)
+end
+
+
 -- A setting's value from text. Returns nil, err when it is not allowed.
 function _M.parse(setting, value)
   if setting.type == "boolean" then
@@ -154,7 +161,7 @@ function _M.connection(resolved, vault)
   if not url or url == "" then
     return nil, err or "no url is set"
   end
-  if not find(url, "^wss?://[^%s/?#@]+") then
+  if not _M.is_url(url) then
     return nil, "the url must begin with ws:// or wss:// and hold no credentials"
   end
   local token

@@ -132,11 +132,11 @@ end
 
 
 local function mask_pem(text, mask)
-  local from = find(text, "-----BEGIN [%u ]*PRIVATE KEY-----")
+  local from = find(text, "%-%-%-%-%-BEGIN [%u ]*PRIVATE KEY%-%-%-%-%-")
   if not from then
     return text
   end
-  local _, to = find(text, "-----END [%u ]*PRIVATE KEY-----", from)
+  local _, to = find(text, "%-%-%-%-%-END [%u ]*PRIVATE KEY%-%-%-%-%-", from)
   local secret = sub(text, from, to)
   return sub(text, 1, from - 1) .. mask(secret) .. (to and mask_pem(sub(text, to + 1), mask) or "")
 end

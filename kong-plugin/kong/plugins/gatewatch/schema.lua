@@ -1,5 +1,6 @@
-local typedefs = require "kong.db.schema.typedefs"
+local config = require "kong.plugins.gatewatch.config"
 local settings = require "kong.plugins.gatewatch.settings"
+local typedefs = require "kong.db.schema.typedefs"
 
 
 local ipairs = ipairs
@@ -7,7 +8,7 @@ local find = string.find
 
 
 local function check_url(url)
-  if find(url, "^{vault://") or find(url, "^wss?://[^%s/?#@]+") then
+  if find(url, "^{vault://") or config.is_url(url) then
     return true
   end
   return nil, "must begin with ws:// or wss://, name a host and hold no credentials"

@@ -76,7 +76,8 @@ end
 
 
 local function connect(target, options)
-  local ws, err = client:new({ timeout = options.timeout, max_payload_len = MAX_PAYLOAD })
+  local timeout = ngx.worker.exiting() and min(options.timeout, max(options.drain_s * 1000, 1)) or options.timeout
+  local ws, err = client:new({ timeout = timeout, max_payload_len = MAX_PAYLOAD })
   if not ws then
     return nil, err
   end
@@ -339,11 +340,12 @@ local function tell(self, why)
 end
 
 
+-- A stopping worker runs its pending timers at once, `premature`: one last connection, if something is left to send.
 function run(premature, self)
   if self.is_running or self.is_stopped then
     return
   end
-  if premature then
+  if premature and self.host.buffer.events == 0 then
     return stop(self)
   end
   self.is_running, self.wants_restart, self.close_code = true, false, nil
@@ -365,7 +367,7 @@ function run(premature, self)
 end
 
 
--- Once a second: start when there is an address, and go on if a timer could not be made.
+-- At the start and once a second: connect when there is an address, and go on if a timer could not be made.
 function _M:watch()
   if self.is_running or self.is_stopped or not client then
     return
@@ -383,9 +385,11 @@ function _M:restart()
 end
 
 
--- The worker stops and no connection is open.
-function _M:abandon()
-  if not self.is_running then
+-- The worker stops. An open connection sees that itself; else this makes the last one.
+function _M:finish()
+  if self.host.options().url then
+    run(true, self)
+  elseif not self.is_running then
     stop(self)
   end
 end

@@ -168,22 +168,23 @@ local function tick(self)
 end
 
 
+-- The last words before a connection closes for good.
+local function before_stop(self)
+  self.totals:flush(nil, give_totals(self))
+  report_shed(self, true)
+end
+
+
 local function on_tick(premature)
   if premature then
-    this.sender:abandon()
+    before_stop(this)
+    this.sender:finish()
     return
   end
   local ok, err = pcall(tick, this)
   if not ok then
     warn(this, "tick: " .. tostring(err))
   end
-end
-
-
--- The last words before a connection closes for good.
-local function before_stop(self)
-  self.totals:flush(nil, give_totals(self))
-  report_shed(self, true)
 end
 
 
@@ -271,6 +272,9 @@ local function start()
   local ok, err = timer_every(TICK_S, on_tick)
   if not ok then
     log(ngx.ERR, "no timer: " .. tostring(err))
+  end
+  if this.options.url then
+    this.sender:watch()
   end
 end
 

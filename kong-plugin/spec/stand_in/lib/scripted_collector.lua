@@ -88,13 +88,18 @@ function _M.stream()
     return ngx.exit(401)
   end
   local ws = assert(server():new({ timeout = 200, max_payload_len = 1048576 }))
-  local hello = greet(ws)
+  local hello, quiet = greet(ws), 0
   while hello do
     local text, kind, err = ws:recv_frame()
+    quiet = text and 0 or quiet + 1
+    if quiet == 25 then -- five seconds
+      quiet = 0
+      ws:send_text(cjson.encode({ t = "ack", upto = ngx.shared.collector:get(cursor_of(hello)) or 0 }))
+    end
     if kind == "close" or (not text and not (err and err:find("timeout", 1, true))) then
       return
     end
-    if get("close") then
+    if get("close") or get("refuse") then
       ngx.shared.collector:delete("mode:close")
       ws:send_close(1001, "going away")
       return
