@@ -18,12 +18,4 @@ describe("judgement", function()
       assert.equal(expected, judgement.judge(row))
     end)
   end
-
-  it("looks closer only at what may be a refusal", function()
-    assert.is_false(judgement.may_be_refusal(200, "exit", nil))
-    assert.is_false(judgement.may_be_refusal(429, "service", "30"))
-    assert.is_true(judgement.may_be_refusal(429, "exit", nil))
-    assert.is_true(judgement.may_be_refusal(420, "exit", "1"))
-    assert.is_true(judgement.may_be_refusal(429, "error", nil))
-  end)
 end)

@@ -110,6 +110,23 @@ describe("buffer", function()
     assert.is_nil(buffer:take_shed())
   end)
 
+  it("lets one in sixteen of a flood through, and only while there is nothing less important to shed", function()
+    local buffer = buffers.new(3, BIG)
+    buffer:push("cache", "1")
+    buffer:push("crud", "2")
+    assert.is_false(buffer:is_flooded("rate-limiting", 1))
+    buffer:push("rate-limiting", "3")
+    assert.is_false(buffer:is_flooded("rate-limiting", 1))
+    buffer:push("rate-limiting", "4")
+
+    local passed = 0
+    for _ = 1, 160 do
+      passed = passed + (buffer:is_flooded("rate-limiting", 1) and 0 or 1)
+    end
+
+    assert.equal(10, passed)
+  end)
+
   it("never sheds what is in flight", function()
     local buffer = buffers.new(3, BIG)
     for i = 1, 3 do

@@ -114,32 +114,64 @@ end)
 
 
 describe("entries", function()
-  local entry = {
-    request = {
-      id = "abc", method = "GET", uri = "/o?apikey=" .. KEY, url = "http://h/o?apikey=" .. KEY, size = 9,
-      querystring = { apikey = KEY },
-      headers = { apikey = KEY, cookie = "sid=" .. KEY, authorization = "REDACTED", ["user-agent"] = "curl",
-                  ["x-partner"] = KEY },
-    },
-    response = { status = 429, headers = { ["retry-after"] = "1", ["x-ratelimit-remaining-minute"] = "0",
-                                           ["set-cookie"] = KEY } },
-    route = { id = "r", name = "n", paths = { "/o" } },
-    consumer = { id = "c", username = "u", secret = KEY },
-    client_ip = "203.0.113.7",
-    started_at = 1,
-  }
-  local sent = entries.of(entry, "kong", "certain", { id = "node-1", n = "e-1" })
+  local function encoded(changes)
+    local request = {
+      id = "abc", method = "GET", uri = "/o?apikey=" .. KEY, host = "h", user_agent = 'curl "x"',
+      client_ip = "203.0.113.7", started_ms = 1795384625482.4, status = 429, source = "kong", upstream_status = "",
+      headers = { ["retry-after"] = "1", ["x-ratelimit-remaining-minute"] = { "0", "0" }, ["set-cookie"] = KEY },
+      route = { id = "r", name = "n", paths = { "/o" } },
+      consumer = { id = "c", username = "ü", secret = KEY },
+    }
+    for name, value in pairs(changes or {}) do
+      request[name] = value
+    end
+    local text = entries.encode(request, '"node-1"', "e-1")
+    return assert(cjson.decode(text), text), text
+  end
 
-  it("hold what judgement and drill-down need", function()
-    assert.equal("abc", sent.request.id)
-    assert.equal("/o?apikey=[redacted]", sent.request.uri)
-    assert.equal("curl", sent.request.headers["user-agent"])
-    assert.same({ ["retry-after"] = "1", ["x-ratelimit-remaining-minute"] = "0" }, sent.response.headers)
-    assert.same({ id = "c", username = "u" }, sent.consumer)
-    assert.same({ id = "node-1", n = "e-1", judged = "certain" }, sent.gatewatch)
+  it("hold what judgement and drill-down need, and no more", function()
+    assert.same({
+      kind = "http-log", id = "request:abc", node = "node-1",
+      entry = {
+        request = {
+          id = "abc", method = "GET", uri = "/o?apikey=[redacted]",
+          headers = { host = "h", ["user-agent"] = 'curl "x"' },
+        },
+        response = { status = 429, headers = { ["retry-after"] = "1", ["x-ratelimit-remaining-minute"] = "0" } },
+        source = "kong", upstream_status = "", client_ip = "203.0.113.7", started_at = 1795384625482,
+        route = { id = "r", name = "n" }, consumer = { id = "c", username = "ü" },
+      },
+    }, (encoded()))
   end)
 
   it("hold no secret, whatever header or parameter it came in", function()
-    assert.is_nil(cjson.encode(sent):find(KEY, 1, true))
+    local _, text = encoded({ user_agent = "evil Bearer " .. KEY, uri = "/" .. "eyJhbGciOi.abcdefgh." .. KEY })
+
+    assert.is_nil(text:find(KEY, 1, true))
+  end)
+
+  for label, text in pairs({
+    ["quotes and backslashes"] = 'a"b\\c', ["control characters"] = "a\0b\nc\127", ["no UTF-8"] = "a\255b",
+    ["brackets"] = "[]{}", ["nothing"] = "",
+  }) do
+    it("stay one JSON object with " .. label .. " in every text", function()
+      local item = encoded({
+        id = text, uri = text, host = text, user_agent = text, forwarded_for = text, client_ip = text,
+        upstream_status = text, consumer = { id = text, username = text }, headers = { ["retry-after"] = text },
+      })
+
+      assert.equal(text:gsub("\255", "\239\191\189"), item.entry.client_ip)
+    end)
+  end
+
+  it("need no entity and no header", function()
+    local item = encoded({
+      route = false, consumer = false, user_agent = false, host = false, headers = {}, id = false,
+    })
+
+    assert.is_nil(item.entry.route)
+    assert.is_nil(item.entry.request.id)
+    assert.equal("e-1", item.id)
+    assert.same({ id = "node-1", n = "e-1" }, item.entry.gatewatch)
   end)
 end)

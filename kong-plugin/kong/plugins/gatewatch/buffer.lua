@@ -20,6 +20,7 @@ local setmetatable = setmetatable
 
 
 local PLACE_BYTES = 64 -- a string's header and its slot in a table (LuaJIT, 64 bit)
+local FLOOD_SAMPLE = 16
 local FRAME_OVERHEAD_BYTES = 64 -- {"t":"batch","first":9007199254740991,"events":[]}
 
 -- Least important first. Totals stand for many requests each, so they outlive single refusals.
@@ -46,6 +47,7 @@ function _M.new(max_events, max_bytes)
     events = 0,
     bytes = 0,
     pending = 0,
+    flooded = 0,
     texts = {}, -- in flight, by sequence number
     ranks = {},
     oldest = 1, -- the lowest number still held
@@ -107,6 +109,22 @@ function _M:push(class, text)
   self.bytes = self.bytes + size
   self.pending = self.pending + 1
   return true
+end
+
+
+-- True when an item of this class and about this many bytes would only push another one of its class out. A flood need
+-- not be encoded to be shed: one in FLOOD_SAMPLE is let through, so that what is kept still follows the time, and the
+-- rest is counted.
+function _M:is_flooded(class, size)
+  if not is_over(self, size + PLACE_BYTES) then
+    return false
+  end
+  local rank = RANKS[class]
+  if first_waiting(self, 1, rank - 1, 1) then
+    return false
+  end
+  self.flooded = self.flooded + 1
+  return self.flooded % FLOOD_SAMPLE ~= 0
 end
 
 

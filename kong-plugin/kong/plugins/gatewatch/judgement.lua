@@ -77,9 +77,10 @@ local function is_too_short(answer, length)
 end
 
 
--- True for an answer that is worth judging: cheap, for every request.
-function _M.may_be_refusal(status, source, retry_after)
-  return source ~= "service" and (status == 429 or retry_after ~= nil)
+-- Judge an answer by Kong that carries Retry-After.
+-- remaining: its `RateLimit-Remaining`, as sent.
+function _M.judge_retry_after(status, remaining)
+  return (status == 429 or remaining == "0" or remaining == 0) and _M.CERTAIN or nil
 end
 
 
@@ -92,8 +93,7 @@ function _M.judge(answer)
     return nil
   end
   if retry_after then
-    local used_up = number_in(headers, "ratelimit-remaining") == 0
-    return (used_up or answer.status == 429) and _M.CERTAIN or nil
+    return _M.judge_retry_after(answer.status, number_in(headers, "ratelimit-remaining"))
   end
   if last_upstream_status(answer.upstream_status) then
     return is_named_limit_reached(headers) and _M.CERTAIN or _M.PROBABLE

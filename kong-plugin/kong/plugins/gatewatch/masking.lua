@@ -49,7 +49,12 @@ local NOT_SECRETS = set_of [[
   x_credential_identifier credential_identifier authenticated_entity keyauth_credentials schema
 ]]
 local QUERY_NAMES = set_of "code state key auth"
-local SCHEMES = { "bearer", "basic", "digest", "negotiate", "hmac" }
+local SCHEMES = {} -- a pattern for each, in any case, with spaces that may be encoded
+for scheme in pairs(set_of "bearer basic digest negotiate hmac") do
+  SCHEMES[scheme] = "(" .. gsub(scheme, "%a", function(letter)
+    return "[" .. letter:upper() .. letter .. "]"
+  end) .. ")([%s%%+]+[20]*)([^%s\"',;]+)"
+end
 
 -- Fields of a credential that say whose it is and how it works; all its others are masked.
 local CREDENTIAL_FIELDS = set_of [[
@@ -143,17 +148,17 @@ end
 
 
 local function mask_schemes(text, mask)
-  return (gsub(text, "(%a+)([%s%%+]+[20]*)([^%s\"',;]+)", function(word, space, secret)
-    if find(secret, "^realm") or #secret < 4 then
-      return nil
+  local plain = lower(text)
+  for scheme, pattern in pairs(SCHEMES) do
+    if find(plain, scheme, 1, true) then
+      text = gsub(text, pattern, function(word, space, secret)
+        if #secret >= 4 and not find(secret, "^realm") and sub(secret, 1, 9) ~= "[redacted" then
+          return word .. space .. mask(secret)
+        end
+      end)
     end
-    local plain = lower(word)
-    for i = 1, #SCHEMES do
-      if plain == SCHEMES[i] then
-        return word .. space .. mask(secret)
-      end
-    end
-  end))
+  end
+  return text
 end
 
 
@@ -346,23 +351,28 @@ function _M.id_in_cache_key(key)
 end
 
 
+local function mask_parameter(name, equals)
+  if equals == "" or #name > 60 or find(name, "[^%w_%.%-%[%]]") then
+    return REDACTED
+  end
+  return name .. "=" .. REDACTED
+end
+
+
 -- A URI whose query keeps its names and loses its values.
 function _M.uri(uri)
-  local path, query = match(uri, "^([^?]*)%??(.*)$")
-  path = mask_text(sub(path, 1, 1024), nil, plain_mask)
-  if query == "" then
+  if #uri > 2048 then
+    uri = sub(uri, 1, 2048)
+  end
+  local mark = find(uri, "?", 1, true)
+  local path = mark and sub(uri, 1, mark - 1) or uri
+  if find(path, "[=@:+ %%]") or find(path, "eyJ", 1, true) then
+    path = mask_text(path, nil, plain_mask)
+  end
+  if not mark or mark == #uri then
     return path
   end
-  local names, n = {}, 0
-  for pair in query:gmatch("[^&]+") do
-    local name = match(pair, "^([%w_%.%-%[%]]+)=")
-    n = n + 1
-    names[n] = name and #name <= 60 and name .. "=" .. REDACTED or REDACTED
-    if n == 20 then
-      break
-    end
-  end
-  return path .. "?" .. concat(names, "&")
+  return path .. "?" .. gsub(sub(uri, mark + 1), "([^&=]+)(=?)[^&]*", mask_parameter)
 end
 
 

@@ -22,12 +22,12 @@ local pairs = pairs
 local pcall = pcall
 local setmetatable = setmetatable
 local tostring = tostring
-local type = type
 
 
 local TICK_S = 1
 local UNCONFIGURED_S = 30 -- how long events are kept while nobody has said where to send them
 local WARN_EVERY_S = 60
+local TYPICAL_REFUSAL_BYTES = 700
 local COLUMNS = {
   "consumer", "consumer_id", "ip", "service", "service_id", "route", "route_id", "request_id", "status",
 }
@@ -53,13 +53,19 @@ local function warn(self, message)
 end
 
 
+-- Put an item's text into the buffer; once the worker has stopped sending, count it as lost. False when it was shed.
+local function give_text(self, class, text)
+  if self.sender.is_stopped then
+    self.node:add("lost", { [class] = 1 })
+    return false
+  end
+  return self.buffer:push(class, text)
+end
+
+
 -- Encode an item and put it into the buffer. Returns false when it was shed.
 local function give(self, class, item)
   if not self.is_collecting then
-    return false
-  end
-  if self.sender.is_stopped then
-    self.node:add("lost", { [class] = 1 })
     return false
   end
   local text, err = frames.encode_item(item)
@@ -72,7 +78,7 @@ local function give(self, class, item)
     self.buffer:note_shed(class, 1)
     return false
   end
-  return self.buffer:push(class, text)
+  return give_text(self, class, text)
 end
 
 
@@ -243,6 +249,7 @@ local function new_worker()
   local now = ngx.now()
   local self = setmetatable({ started = now, warn_after = 0, next_beat = 0, shed = {} }, mt)
   self.node = nodes.new()
+  self.node_text = entries.json_string(self.node.id or "")
   local options = resolve(nil)
   self.buffer = buffers.new(options.buffer_events, options.buffer_bytes)
   self.totals = totals.new(options.totals_keys, options.totals_s, now)
@@ -307,27 +314,65 @@ function _M.configure(configs)
 end
 
 
-local function refusal(self, status, source)
-  local entry = kong.log.serialize()
-  local answerer = source == "service" and "upstream" or "kong"
-  local response_headers = entry.response and entry.response.headers or {}
-  local judged = judgement.judge({
+-- Judge an answer that Kong gave itself; looks at all its headers only where it must.
+local function judge_in_hand(status, retry_after, request_id)
+  if retry_after then
+    return judgement.judge_retry_after(status, ngx.header["ratelimit-remaining"])
+  end
+  return judgement.judge({
     status = status,
-    source = answerer,
-    upstream_status = entry.upstream_status,
-    has_request_id = type(entry.request) == "table" and type(entry.request.id) == "string" and entry.request.id ~= "",
-    headers = response_headers,
+    source = "kong",
+    upstream_status = ngx.var.upstream_status,
+    has_request_id = request_id ~= nil,
+    headers = ngx.resp.get_headers(),
   })
-  if not judged then
+end
+
+
+-- What is known about the request in hand, as entries.encode asks for it. Names in ngx.ctx are those that the PDK
+-- itself reads (kong/pdk/{log,router,client}.lua, 3.4 to 3.9); each PDK call would look ngx.ctx up again.
+local function request_in_hand(ctx, status, request_id)
+  local var = ngx.var
+  return {
+    id = request_id,
+    method = ngx.req.get_method(),
+    uri = var.request_uri,
+    host = var.http_host,
+    user_agent = var.http_user_agent,
+    forwarded_for = var.http_x_forwarded_for,
+    client_ip = var.remote_addr,
+    started_ms = kong.request.get_start_time(),
+    status = status,
+    source = "kong",
+    upstream_status = var.upstream_status or "",
+    headers = ngx.resp.get_headers(),
+    route = ctx.route,
+    service = ctx.service,
+    consumer = ctx.authenticated_consumer,
+  }
+end
+
+
+-- Sends the request in hand, which Kong answered itself, if a limit refused it. Returns false when none did.
+local function take_refusal(self, ctx, status, retry_after)
+  local request_id = ctx.request_id or ngx.var.kong_request_id -- from Kong 3.5
+  if request_id == "" then
+    request_id = nil
+  end
+  if not judge_in_hand(status, retry_after, request_id) then
     return false
   end
-  local id = self.node:next_id()
-  give(self, "rate-limiting", {
-    kind = "http-log",
-    id = id,
-    node = self.node.id,
-    entry = entries.of(entry, answerer, judged, { id = self.node.id, n = id }),
-  })
+  if self.buffer:is_flooded("rate-limiting", TYPICAL_REFUSAL_BYTES) then
+    self.buffer:note_shed("rate-limiting", 1)
+    return true
+  end
+  local request = request_in_hand(ctx, status, request_id)
+  local text = entries.encode(request, self.node_text, not request_id and self.node:next_id() or nil)
+  if #text > frames.MAX_ITEM_BYTES then
+    self.buffer:note_shed("rate-limiting", 1)
+  else
+    give_text(self, "rate-limiting", text)
+  end
   return true
 end
 
@@ -340,18 +385,18 @@ local function take_request(self, conf)
   if not self.is_collecting then
     return
   end
-  local options, status = self.options, ngx.status
+  local options, status, ctx = self.options, ngx.status, ngx.ctx
   if options.violations then
-    local source = kong.response.get_source()
-    if source ~= "service"
-      and judgement.may_be_refusal(status, source, kong.response.get_header("retry-after"))
-      and refusal(self, status, source)
-    then
-      return
+    local source = kong.response.get_source(ctx)
+    if source ~= "service" then
+      local retry_after = ngx.header["retry-after"]
+      if (status == 429 or retry_after) and take_refusal(self, ctx, status, retry_after) then
+        return
+      end
     end
   end
   if options.totals then
-    self.totals:count(status, kong.router.get_route(), kong.router.get_service(), kong.client.get_consumer())
+    self.totals:count(status, ctx.route, ctx.service, ctx.authenticated_consumer)
   end
 end
 

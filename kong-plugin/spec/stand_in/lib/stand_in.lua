@@ -1,4 +1,4 @@
--- As much of Kong as the plugin touches, in a plain nginx: the PDK's getters, worker events, log serialization.
+-- As much of Kong as the plugin touches, in a plain nginx: what the PDK gives, worker events.
 --
 -- Requests are played from recorded log entries: `X-Replay: <n>` makes a request be answered, and look in the log
 -- phase, like entry n of spec/fixtures/entries.json. Recorded worker events are posted to /_stand_in/event.
@@ -78,26 +78,6 @@ local function poll_events(premature)
 end
 
 
-local function serialize()
-  local ctx = ngx.ctx
-  local entry = ctx.entry
-  local copy = {}
-  for key, value in pairs(entry) do
-    copy[key] = value
-  end
-  copy.request = {}
-  for key, value in pairs(entry.request) do
-    copy.request[key] = value
-  end
-  if not ctx.without_request_id then
-    copy.request.id = ngx.var.request_id
-  end
-  copy.client_ip = ngx.var.http_x_client or entry.client_ip
-  copy.started_at = math.floor(ngx.req.start_time() * 1000)
-  return copy
-end
-
-
 local function new_kong(options)
   return {
     version = options.version or "3.9.1",
@@ -107,19 +87,13 @@ local function new_kong(options)
       get_id = function() return ngx.shared.kong:get("stand_in_node_id") end,
       get_hostname = function() return options.hostname or "gw-1" end,
     },
+    request = { get_start_time = function() return ngx.req.start_time() * 1000 end },
     response = {
-      get_source = function()
-        local ctx = ngx.ctx
+      get_source = function(ctx)
+        ctx = ctx or ngx.ctx
         return ctx.KONG_EXITED and "exit" or ctx.KONG_PROXIED and "service" or "error"
       end,
-      get_header = function(name) return ngx.header[name] end,
     },
-    router = {
-      get_route = function() return ngx.ctx.route end,
-      get_service = function() return ngx.ctx.service end,
-    },
-    client = { get_consumer = function() return ngx.ctx.authenticated_consumer end },
-    log = { serialize = serialize },
     vault = {
       get = function(reference)
         local name = reference:match("^{vault://env/([%w%-]+)}$")
@@ -160,7 +134,7 @@ end
 local function refuse(entry)
   ngx.status = entry.response.status
   for name, value in pairs(entry.response.headers) do
-    if name:find("ratelimit", 1, true) or name == "retry-after" then
+    if name:find("ratelimit", 1, true) or name == "retry-after" or name == "server" then
       ngx.header[name] = value
     end
   end
