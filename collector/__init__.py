@@ -5,3 +5,8 @@
 - `replay`, `simulate`: recorded and made-up traffic over the real ways in
 - `__main__`: options and composition
 """
+
+from __future__ import annotations
+
+VERSION = "0.1.0"
+"""Also in pyproject.toml; a test holds the two together."""

@@ -1,0 +1,115 @@
+"""Decoded items -> one batch, and waiting batches -> one transaction. Pure."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from collector.wire.json_bytes import INT64_MAX
+from domain.errors import excerpt
+from domain.events import Decoded, Event
+from storage.batches import Batch, Dead, Gap
+
+MAX_GROUP_ITEMS = 5_000
+"""Most items in one transaction. More would make the first batch of a group wait for the others."""
+SHED_EVENTS = ("sender_shed", "sender.shed")
+"""How a sender says that it had to drop something."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Gathered:
+    """Several decoded items as one, and which item everything came from."""
+
+    decoded: Decoded
+    owners: tuple[int, ...]
+    """For each of `decoded.events`, the place of its item, from 0."""
+    unreadable: tuple[tuple[int, str], ...]
+    """(place of the item, why) for everything in `decoded.quarantined`."""
+
+
+def gather(items: Iterable[Decoded]) -> Gathered:
+    """Put the items of one message together, in their order."""
+    whole = Decoded()
+    owners: list[int] = []
+    unreadable: list[tuple[int, str]] = []
+    for place, item in enumerate(items):
+        owners += [place] * len(item.events)
+        unreadable += [(place, bad.why) for bad in item.quarantined]
+        add(whole, item)
+    return Gathered(whole, tuple(owners), tuple(unreadable))
+
+
+def add(whole: Decoded, item: Decoded) -> None:
+    """Append everything of `item` to `whole`."""
+    whole.events += item.events
+    whole.traffic += item.traffic
+    whole.entities += item.entities
+    whole.plugins += item.plugins
+    whole.quarantined += item.quarantined
+    whole.entries += item.entries
+
+
+def dead_items(gathered: Gathered, refused: Sequence[Dead]) -> list[tuple[int, str]]:
+    """(place of the item, why) of everything that went to quarantine, in order, each item once."""
+    found = dict(gathered.unreadable)
+    for dead in refused:
+        found.setdefault(gathered.owners[dead.index], dead.why)
+    return sorted(found.items())
+
+
+def weight(batch: Batch) -> int:
+    """How many rows a batch is worth, at least 1."""
+    decoded = batch.decoded
+    parts = (decoded.events, decoded.traffic, decoded.entities, decoded.plugins, decoded.quarantined)
+    return max(1, sum(len(part) for part in parts))
+
+
+def group_length(weights: Sequence[int], most: int = MAX_GROUP_ITEMS) -> int:
+    """How many of the waiting batches go into the next transaction: as many as fit, at least one."""
+    total = 0
+    for length, one in enumerate(weights):
+        total += one
+        if length and total > most:
+            return length
+    return len(weights)
+
+
+def may_settle(decoded: Decoded) -> bool:
+    """Whether events may be judged anew because of this: plugins became known, or something is not sure."""
+    return bool(decoded.plugins) or decoded.plugins_complete or any(map(_is_open, decoded.events))
+
+
+def _is_open(event: Event) -> bool:
+    return event.certainty is not None and event.certainty != "certain"
+
+
+def shed_gaps(source: str, items: Iterable[Any], received_ms: int) -> tuple[Gap, ...]:
+    """The gaps that a sender tells of in `sender_shed` events: `from_ms`, `to_ms` and counts by class."""
+    return tuple(
+        _shed_gap(source, item, received_ms)
+        for item in items
+        if isinstance(item, dict) and item.get("event") in SHED_EVENTS
+    )
+
+
+def _shed_gap(source: str, item: dict[str, Any], received_ms: int) -> Gap:
+    to_ms = _instant(item.get("to_ms"), _instant(item.get("at_ms"), received_ms))
+    from_ms = min(to_ms, _instant(item.get("from_ms"), to_ms))
+    counts = item.get("shed")
+    if not isinstance(counts, dict):
+        counts = item.get("by_kind")
+    return Gap(source=source, from_ms=from_ms, to_ms=to_ms, cause=f"the sender dropped {_counted(counts)}")
+
+
+def _counted(counts: Any) -> str:
+    if not isinstance(counts, dict) or not counts:
+        return "an unknown number of events"
+    shown = [f"{n} {excerpt(str(name))[:40]}" for name, n in list(counts.items())[:6] if isinstance(n, int)]
+    return ", ".join(shown) or "an unknown number of events"
+
+
+def _instant(value: Any, otherwise: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < INT64_MAX:
+        return otherwise
+    return int(value)

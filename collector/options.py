@@ -1,0 +1,145 @@
+"""The command line: what `python -m collector` and its two other commands can be told."""
+
+from __future__ import annotations
+
+import argparse
+
+from collector import VERSION
+
+COLLECTOR_HELP = """\
+Takes events from Kong gateways and stores them, each once, in one SQLite file.
+
+ways in:
+  ws://HOST:8765/v1/stream            the stream gatewatch.ingest.v1: our Kong plugin, other senders
+  http://HOST:8766/intake/http-log    Kong's own http-log plugin
+  http://HOST:8766/intake/event-hooks Kong Enterprise event hooks
+  http://HOST:8766/intake/events      anything else that posts JSON
+  http://HOST:8766/healthz, /metrics  how the collector is
+
+When it can take events it prints one line:
+  collector ready ws=HOST:PORT http=HOST:PORT database=PATH
+SIGTERM or Ctrl-C: it stores what it has taken, acknowledges it, and ends within 5 seconds with status 0.
+
+other commands:
+  python -m collector replay --help    play recorded files
+  python -m collector simulate --help  stream made-up, labelled traffic
+"""
+COLLECTOR_MORE = """\
+Every option can also be set in the environment (GATEWATCH_DATABASE, GATEWATCH_WS_LISTEN,
+GATEWATCH_HTTP_LISTEN, GATEWATCH_ADMIN_URL, GATEWATCH_TOKEN_FILE) or in gatewatch.toml; an option wins.
+docs/settings.md lists the rest.
+Exit status: 0 after a stop, 2 when it cannot start, with the reason in one sentence.
+"""
+REPLAY_HELP = """\
+Plays recorded files: .jsonl or .jsonl.gz, one JSON value a line, of any form that a way in takes, recorded
+POSTs {"received_at", "body"}, captured Kong events and Admin API answers; each line is recognised by its
+shape.
+
+Playing a file again adds nothing, and a run that was interrupted goes on where it stopped.
+"""
+REPLAY_MORE = """\
+examples:
+  python -m collector replay --database data/history.db http-log.jsonl.gz
+  python -m collector replay --to ws://127.0.0.1:8765/v1/stream --pace 1 --shift-to-now sample.jsonl.gz
+
+The last line says what came of it:
+  replayed N entries: E events, V violations, D duplicates, Q quarantined
+With --to the collector does the storing, and E and V are what was sent.
+"""
+SIMULATE_HELP = """\
+Streams made-up gateway traffic with attacks in it over the real stream protocol. Each log entry carries its
+label in the field gatewatch_scenario; addresses are of the ranges kept for documentation (RFC 5737, 3849).
+"""
+
+
+def collector_parser() -> argparse.ArgumentParser:
+    """Options of `python -m collector`."""
+    parser = _parser("python -m collector", COLLECTOR_HELP, COLLECTOR_MORE)
+    _add_database(parser, "the SQLite file to write (data/gatewatch.db)")
+    parser.add_argument(
+        "--ws-listen", metavar="HOST:PORT", help="where to take streams; port 0 picks one (127.0.0.1:8765)"
+    )
+    parser.add_argument(
+        "--http-listen",
+        metavar="HOST:PORT",
+        help="where to take POSTs and serve /healthz, /metrics (127.0.0.1:8766)",
+    )
+    parser.add_argument(
+        "--admin-url", metavar="URL", action="append", help="a Kong Admin API to poll; may be given again"
+    )
+    _add_token_file(
+        parser, "lines `source:token`, mode 600; without it only programs on this machine may send"
+    )
+    parser.add_argument("--version", action="version", version=f"gatewatch collector {VERSION}")
+    return parser
+
+
+def replay_parser() -> argparse.ArgumentParser:
+    """Options of `python -m collector replay`."""
+    parser = _parser("python -m collector replay", REPLAY_HELP, REPLAY_MORE)
+    parser.add_argument("files", metavar="FILE", nargs="+", help="a recorded file, .jsonl or .jsonl.gz")
+    target = parser.add_mutually_exclusive_group()
+    _add_database(target, "write into this SQLite file (data/gatewatch.db); no collector may run on it")
+    target.add_argument("--to", metavar="URL", help="send to a running collector: ws://HOST:8765/v1/stream")
+    parser.add_argument(
+        "--pace",
+        type=_positive,
+        metavar="X",
+        help="play as it happened, X times faster; without it as fast as it can be stored",
+    )
+    parser.add_argument(
+        "--shift-to-now",
+        action="store_true",
+        help="move all times so that the first entry happens now, with new request ids: every run is new "
+        "traffic; plays as it happened unless --pace says faster",
+    )
+    _add_token_file(parser, "with --to: a file whose first line is source:token")
+    return parser
+
+
+def simulate_parser(scenarios: dict[str, str]) -> argparse.ArgumentParser:
+    """Options of `python -m collector simulate`; `scenarios` are names with one line of help each."""
+    listed = "\n".join(f"  {name:14} {about}" for name, about in scenarios.items())
+    parser = _parser("python -m collector simulate", SIMULATE_HELP, f"scenarios:\n{listed}\n")
+    parser.add_argument("--to", metavar="URL", required=True, help="the collector: ws://HOST:8765/v1/stream")
+    parser.add_argument(
+        "--rate", type=_positive, default=20.0, metavar="N", help="requests a second at noon, on average (20)"
+    )
+    parser.add_argument("--seed", type=int, metavar="N", help="the same seed makes the same traffic, ids too")
+    parser.add_argument(
+        "--scenario",
+        action="append",
+        choices=[*scenarios, "all"],
+        metavar="NAME",
+        help="an attack to mix in, again and again; may be given again; `all` for every one",
+    )
+    parser.add_argument(
+        "--duration", type=_positive, metavar="S", help="stop after so many seconds; without it never"
+    )
+    _add_token_file(parser, "a file whose first line is source:token")
+    return parser
+
+
+def _parser(name: str, text: str, more: str) -> argparse.ArgumentParser:
+    return argparse.ArgumentParser(
+        prog=name,
+        description=text,
+        epilog=more,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+
+
+def _add_database(parser: argparse._ActionsContainer, text: str) -> None:
+    parser.add_argument("--database", metavar="PATH", help=text)
+
+
+def _add_token_file(parser: argparse.ArgumentParser, text: str) -> None:
+    parser.add_argument("--token-file", metavar="FILE", help=text)
+
+
+def _positive(text: str) -> float:
+    number = float(text)
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not more than 0")
+    return number

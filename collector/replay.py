@@ -1,0 +1,172 @@
+"""`python -m collector replay`: recorded files into a database, or to a running collector.
+
+Into a database: source `replay:<hash of the content>`, epoch `file`, and a line's number is its sequence
+number, so the cursor that the store keeps makes a run resumable and a second one empty.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from collector.backoff import doubling
+from collector.batching import add, weight
+from collector.claim import DatabaseClaim
+from collector.logs import log_to_stderr
+from collector.options import replay_parser
+from collector.playing import Line, Player, Totals, now_ms, shown_progress, tell_end, teller
+from collector.recording import Recording
+from collector.replay_stream import send
+from collector.wire.payloads import quarantined
+from collector.wire.recorded import decode_recorded
+from domain.errors import DecodeError, StoreBusy, StoreCorrupt
+from domain.events import Decoded
+from settings import Settings, SettingValueError, load_settings
+from storage.batches import Batch
+from storage.protocol import Store
+from storage.sqlite_store import SqliteStore
+
+log = logging.getLogger("gatewatch.replay")
+
+EPOCH = "file"
+BATCH_ITEMS = 2_000
+FLUSH_EVERY_S = 0.25
+INTERRUPTED = 130
+
+
+class Replay:
+    """One run into a store."""
+
+    def __init__(self, store: Store, player: Player, stop: threading.Event) -> None:
+        self.totals = Totals()
+        self._store = store
+        self._player = player
+        self._stop = stop
+        self._batch: Batch | None = None
+        self._started_s = time.monotonic()
+        self._flushed_s = self._started_s
+
+    def play(self, recording: Recording, on_progress: Callable[[int], None]) -> None:
+        """Store every line that is not stored yet, until the end or until told to stop."""
+        source = recording.source + self._player.run
+        for line in self._player.lines(recording, self._store.cursor(source, EPOCH)):
+            if not self._wait(line) or self._stop.is_set():
+                break
+            self._add(source, line)
+            on_progress(recording.bytes_read)
+        self._flush()
+        if recording.is_cut_short:
+            log.warning("%s ends in the middle of its compressed data", recording.path)
+
+    def _wait(self, line: Line) -> bool:
+        """Wait until a line is due; False when told to stop before."""
+        while (left_s := self._started_s + line.at_s - time.monotonic()) > 0:
+            if left_s > FLUSH_EVERY_S or self._is_flush_due():
+                self._flush()
+            if self._stop.wait(min(left_s, FLUSH_EVERY_S)):
+                return False
+        return True
+
+    def _add(self, source: str, line: Line) -> None:
+        try:
+            decoded = decode_recorded(line.raw, received_ms=line.received_ms)
+        except DecodeError as error:
+            decoded = Decoded(entries=1, quarantined=[quarantined(str(error), line.raw)])
+        if decoded.plugins_complete:
+            self._flush()
+        if self._batch is None:
+            self._batch = Batch(
+                source=source,
+                way="replay",
+                received_ms=line.received_ms,
+                decoded=Decoded(),
+                epoch=EPOCH,
+                first=line.number,
+                upto=line.number,
+            )
+        batch = self._batch
+        add(batch.decoded, decoded)
+        batch.upto = line.number
+        batch.received_ms = max(batch.received_ms, line.received_ms)
+        if decoded.plugins_complete:
+            batch.decoded.plugins_complete = True
+            self._flush()
+        elif weight(batch) >= BATCH_ITEMS or (self._player.pace and self._is_flush_due()):
+            self._flush()
+
+    def _is_flush_due(self) -> bool:
+        return time.monotonic() - self._flushed_s >= FLUSH_EVERY_S
+
+    def _flush(self) -> None:
+        self._flushed_s = time.monotonic()
+        batch, self._batch = self._batch, None
+        if batch is None:
+            return
+        waits = doubling()
+        while True:
+            try:
+                written = self._store.write([batch])[0]
+                break
+            except StoreBusy as error:
+                log.warning("cannot store, trying again: %s", error)
+                if self._stop.wait(next(waits)):
+                    return
+        totals = self.totals
+        totals.entries += batch.decoded.entries
+        totals.events += written.events
+        totals.violations += written.violations
+        totals.duplicates += written.duplicates
+        totals.quarantined += written.quarantined
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command; returns the exit status.
+
+    Raises:
+        SettingValueError: An option or a file cannot be used.
+    """
+    options = replay_parser().parse_args(arguments)
+    settings = load_settings({"database": options.database, "token_file": options.token_file})
+    log_to_stderr()
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    with contextlib.ExitStack() as held:
+        recordings = [Recording(Path(name)) for name in options.files]
+        for recording in recordings:
+            held.callback(recording.close)
+        start_ms = now_ms() if options.shift_to_now else None
+        player = Player(options.pace, start_ms, now_ms)
+        if options.to:
+            totals = send(options.to, settings, recordings, player, stop)
+        else:
+            held.enter_context(DatabaseClaim(settings.database))
+            totals = store(settings, recordings, player, stop)
+    print(totals, flush=True)  # noqa: T201 - its output
+    return INTERRUPTED if stop.is_set() else 0
+
+
+def store(settings: Settings, recordings: list[Recording], player: Player, stop: threading.Event) -> Totals:
+    """Play into the database itself.
+
+    Raises:
+        SettingValueError: The database is damaged, or not ours.
+    """
+    try:
+        with contextlib.closing(SqliteStore(settings.database, settings)) as found:
+            replay = Replay(found, player, stop)
+            with shown_progress() as progress:
+                for recording in recordings:
+                    task = progress.add_task(recording.path.name, total=recording.bytes)
+                    replay.play(recording, teller(progress, task))
+                    tell_end(progress, task, recording, is_done=not stop.is_set())
+            found.settle()
+            found.checkpoint()
+    except StoreCorrupt as error:
+        raise SettingValueError(f"database {settings.database} cannot be used: {error}") from error
+    return replay.totals

@@ -1,0 +1,198 @@
+"""`python -m collector replay --to`: recorded lines over the real stream protocol.
+
+Source `replay:<hash of the content>`, epoch `items`: a line gives as many items as it has log entries or
+events, always the same ones, so a run that was interrupted goes on behind the collector's cursor.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import orjson
+from rich.progress import Progress
+
+from collector.playing import Line, Player, Totals, now_ms, shown_progress, tell_end, teller
+from collector.recording import Recording
+from collector.stream_client import StreamClient
+from collector.tokens import own_token
+from collector.wire.recorded import decode_recorded
+from collector.wire.stream import decode_stream_items
+from domain.errors import DecodeError
+from domain.events import Certainty, Decoded, Event
+from settings import Settings
+
+EPOCH = "items"
+LONGEST_WAIT_S = 0.25
+
+
+def send(
+    url: str, settings: Settings, recordings: list[Recording], player: Player, stop: threading.Event
+) -> Totals:
+    """Send every line to a collector; returns what was sent.
+
+    Raises:
+        SettingValueError: The collector refuses for good, or the address is none.
+    """
+    return asyncio.run(_send_all(url, own_token(settings.token_file), recordings, player, stop))
+
+
+async def _send_all(
+    url: str, token: str | None, recordings: list[Recording], player: Player, stop: threading.Event
+) -> Totals:
+    sent = Sent()
+    started_s = time.monotonic()
+    with shown_progress() as progress:
+        for recording in recordings:
+            client = StreamClient(
+                url,
+                recording.source + player.run,
+                EPOCH,
+                random=random.random,
+                now_ms=now_ms,
+                token=token,
+            )
+            await _with(client, _Feed(client, player, stop, sent, started_s).play(recording, progress))
+            sent.totals.quarantined += client.dead
+    return sent.totals
+
+
+async def _with(client: StreamClient, feeding: Any) -> None:
+    """Feed a client until it is done, or until its connection is refused for good."""
+    running = asyncio.ensure_future(client.run())
+    feed = asyncio.ensure_future(feeding)
+    await asyncio.wait({running, feed}, return_when=asyncio.FIRST_COMPLETED)
+    running.cancel()
+    feed.cancel()
+    for error in await asyncio.gather(feed, running, return_exceptions=True):
+        if isinstance(error, Exception):
+            raise error
+
+
+class Sent:
+    """Counts what is sent as a store would, duplicates within the run told apart."""
+
+    def __init__(self) -> None:
+        self.totals = Totals()
+        self._seen: set[str | int] = set()
+
+    def count(self, decoded: Decoded) -> None:
+        """Count one item."""
+        self.totals.entries += decoded.entries
+        for event in decoded.events:
+            if self._is_new(event.id):
+                self.totals.events += 1
+                self.totals.violations += is_violation(event)
+        for request in decoded.traffic:
+            self._is_new(request.fingerprint)
+
+    def _is_new(self, mark: str | int) -> bool:
+        if mark in self._seen:
+            self.totals.duplicates += 1
+            return False
+        self._seen.add(mark)
+        return True
+
+
+def is_violation(event: Event) -> bool:
+    """Whether an event counts as a violation: sure or probable."""
+    return event.certainty in (Certainty.CERTAIN, Certainty.PROBABLE)
+
+
+class _Feed:
+    def __init__(
+        self, client: StreamClient, player: Player, stop: threading.Event, sent: Sent, started_s: float
+    ) -> None:
+        self._client = client
+        self._player = player
+        self._stop = stop
+        self._sent = sent
+        self._started_s = started_s
+
+    async def play(self, recording: Recording, progress: Progress) -> None:
+        task = progress.add_task(recording.path.name, total=recording.bytes)
+        tell = teller(progress, task)
+        acked = await self._until_stopped(self._client.opened())
+        number = 0
+        for line in self._player.lines(recording, 0):
+            if self._stop.is_set() or not await self._wait(line):
+                break
+            for item in items_of(line):
+                number += 1
+                if number > (acked or 0):
+                    await self._put(item, line)
+            tell(recording.bytes_read)
+        await self._until_stopped(self._client.drained())
+        tell_end(progress, task, recording, is_done=not self._stop.is_set())
+
+    async def _put(self, item: dict[str, Any], line: Line) -> None:
+        await self._until_stopped(self._client.put(item))
+        for decoded in decode_stream_items([item], received_ms=line.received_ms):
+            self._sent.count(decoded)
+
+    async def _wait(self, line: Line) -> bool:
+        while (left_s := self._started_s + line.at_s - time.monotonic()) > 0:
+            await asyncio.sleep(min(left_s, LONGEST_WAIT_S))
+            if self._stop.is_set():
+                return False
+        return True
+
+    async def _until_stopped(self, waiting: Any) -> Any:
+        """Wait for something, but no longer than until a signal came."""
+        task = asyncio.ensure_future(waiting)
+        while not task.done() and not self._stop.is_set():
+            await asyncio.wait({task}, timeout=LONGEST_WAIT_S)
+        if not task.done():
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+            return None
+        return task.result()
+
+
+def items_of(line: Line) -> list[dict[str, Any]]:
+    """The stream items that a recorded line stands for, always the same ones for the same line.
+
+    Log entries go as they are. Everything else is read here and goes as our own events, entities and plugins;
+    a line that cannot be read goes as text, for the collector's quarantine.
+    """
+    entries = list(log_entries(line.value))
+    if entries:
+        return [{"kind": "http-log", "entry": entry} for entry in entries]
+    if isinstance(line.value, dict) and isinstance(line.value.get("entry"), dict):
+        return [line.value]
+    try:
+        decoded = decode_recorded(line.raw, received_ms=line.received_ms)
+    except DecodeError as error:
+        return [{"kind": "unreadable", "event": "unreadable", "why": str(error)}]
+    return own_items(decoded)
+
+
+def log_entries(value: Any) -> Iterator[dict[str, Any]]:
+    """The log entries in a line: bare, in an array, or in a recorded POST of Kong's http-log plugin."""
+    if isinstance(value, dict) and "received_at" in value:
+        value = value.get("body")
+    entries = value if isinstance(value, list) else [value]
+    if all(
+        isinstance(e, dict) and ("latencies" in e) and ("response" in e or "session" in e) for e in entries
+    ):
+        yield from entries
+
+
+def own_items(decoded: Decoded) -> list[dict[str, Any]]:
+    """Events, entities and plugins as stream items."""
+    items: list[dict[str, Any]] = [{"kind": "entity", **msgspec.to_builtins(e)} for e in decoded.entities]
+    items += [{"kind": "plugin", **msgspec.to_builtins(p)} for p in decoded.plugins]
+    for event in decoded.events:
+        fields = msgspec.to_builtins(event)
+        fields.pop("payload", None)
+        if event.payload is not None:
+            fields["payload"] = orjson.loads(event.payload)
+        items.append(fields)
+    return items

@@ -1,0 +1,406 @@
+"""The one thread that stores: groups what waits into one transaction, and tells the waiters after COMMIT.
+
+The event loop calls `room`, `submit`, `find_cursor` and `beat`; the second half of the class runs in the
+thread. Nothing is acknowledged that is not on disk: a future gets its `Written` only after the transaction
+that holds its batch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from collector.backoff import doubling
+from collector.batching import group_length, weight
+from collector.upkeep import Done, Upkeep
+from collector.wire.payloads import quarantined
+from domain.errors import StoreBusy, StoreCorrupt, StoreError
+from domain.events import Decoded
+from storage.batches import Batch, CollectorStatus, SourceBeat, Written
+from storage.protocol import Store
+
+log = logging.getLogger("gatewatch.writer")
+
+MOST_WAITING_BEATS = 4_096
+STOP_LIMIT_S = 3.0
+"""How long a stopping writer waits for a store that cannot take anything."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Health:
+    """Whether the writer can store now."""
+
+    state: str
+    """`ok` or `degraded`."""
+    detail: str = ""
+    """One sentence when not ok."""
+
+
+@dataclasses.dataclass(slots=True)
+class _Write:
+    batch: Batch
+    future: asyncio.Future[Written]
+
+
+@dataclasses.dataclass(slots=True)
+class _Find:
+    source: str
+    epoch: str
+    future: asyncio.Future[int]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Commit:
+    """One transaction, for those who count."""
+
+    batches: tuple[Batch, ...]
+    written: tuple[Written, ...]
+    seconds: float
+
+
+class Writer:
+    """Owns the store.
+
+    Args:
+        open_store: Opens it; called in the thread, again after a damaged file was moved away.
+        database: Path of the file, for moving it away.
+        capacity: How many batches may wait.
+        now_ms: The wall clock.
+        status: What to say about this collector, called in the thread.
+    """
+
+    def __init__(
+        self,
+        open_store: Callable[[], Store],
+        database: Path,
+        capacity: int,
+        now_ms: Callable[[], int],
+        status: Callable[[], CollectorStatus],
+    ) -> None:
+        self.health = Health("ok")
+        self.notice = ""
+        """A sentence about something that a person should know, such as a file moved away."""
+        self.capacity = capacity
+        self.waiting = 0
+        """Batches taken in and not yet stored."""
+        self.on_commit: Callable[[Commit], None] = lambda _: None
+        self.on_upkeep: Callable[[Done], None] = lambda _: None
+        self.on_failure: Callable[[str], None] = lambda _: None
+        self.on_replaced: Callable[[], None] = lambda: None
+        self._open_store = open_store
+        self._database = database
+        self._now_ms = now_ms
+        self._status = status
+        self._room = asyncio.Semaphore(capacity)
+        self._jobs: deque[_Write | _Find] = deque()
+        self._beats: dict[str, SourceBeat] = {}
+        self._wake = threading.Condition()
+        self._stopping_since_s: float | None = None
+        self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
+        self._store: Store
+        self._loop: asyncio.AbstractEventLoop
+        self._opened: asyncio.Future[None]
+
+    # ---- the event loop's side
+
+    async def start(self) -> None:
+        """Open the store; returns when it can take batches.
+
+        Raises:
+            StoreError: It cannot be opened, for a reason that does not pass by itself.
+        """
+        self._loop = asyncio.get_running_loop()
+        self._opened = self._loop.create_future()
+        self._thread.start()
+        await self._opened
+
+    @property
+    def is_full(self) -> bool:
+        """Whether `room` would wait."""
+        return self._room.locked()
+
+    async def room(self) -> None:
+        """Wait for a place in the queue; `submit` or `leave` must follow."""
+        await self._room.acquire()
+        self.waiting += 1
+
+    def leave(self) -> None:
+        """Give a place back without using it."""
+        self.waiting -= 1
+        self._room.release()
+
+    def submit(self, batch: Batch) -> asyncio.Future[Written]:
+        """Put a batch into the place that `room` gave; the future is done when it is on disk."""
+        future: asyncio.Future[Written] = self._loop.create_future()
+        self._push(_Write(batch, future))
+        return future
+
+    async def store(self, batch: Batch) -> Written:
+        """Wait for room, then for the batch to be on disk."""
+        await self.room()
+        return await self.submit(batch)
+
+    async def find_cursor(self, source: str, epoch: str) -> int:
+        """The durable cursor, after everything submitted before."""
+        future: asyncio.Future[int] = self._loop.create_future()
+        self._push(_Find(source, epoch, future))
+        return await future
+
+    def beat(self, beat: SourceBeat) -> None:
+        """Record a sign of life with the next transaction; the latest one of a source wins."""
+        with self._wake:
+            if beat.source in self._beats or len(self._beats) < MOST_WAITING_BEATS:
+                self._beats[beat.source] = beat
+            self._wake.notify()
+
+    async def stop(self) -> None:
+        """Store what waits, close the store. What cannot be stored within 3 s stays unacknowledged."""
+        with self._wake:
+            self._stopping_since_s = time.monotonic()
+            self._wake.notify()
+        await asyncio.to_thread(self._thread.join, STOP_LIMIT_S + 1.0)
+
+    def _push(self, job: _Write | _Find) -> None:
+        with self._wake:
+            self._jobs.append(job)
+            self._wake.notify()
+
+    def _delivered(self, jobs: list[_Write], commit: Commit) -> None:
+        for job, written in zip(jobs, commit.written, strict=True):
+            self.leave()
+            if not job.future.done():
+                job.future.set_result(written)
+        self.on_commit(commit)
+
+    # ---- the thread's side
+
+    def _run(self) -> None:
+        try:
+            self._store = self._open_first()
+        except BaseException as error:  # noqa: BLE001 - it is raised again where start() waits
+            self._call(_fail, self._opened, error)
+            return
+        upkeep = Upkeep(time.monotonic(), self._now_ms, self._status)
+        self._call(_succeed, self._opened, None)
+        while True:
+            jobs = self._wait(upkeep.due_in_s(time.monotonic()))
+            if jobs is None:
+                break
+            try:
+                self._handle(jobs, upkeep)
+            except Exception:
+                log.exception("the writer failed and goes on")
+        self._finish()
+
+    def _open_first(self) -> Store:
+        for wait_s in doubling():
+            try:
+                return self._open_store()
+            except StoreBusy as error:
+                self._degrade(f"the database cannot be opened yet: {error}")
+                if not self._pause(wait_s):
+                    raise
+            except StoreCorrupt as error:
+                self._move_away(error)
+        raise AssertionError  # doubling() has no end
+
+    def _wait(self, limit_s: float) -> list[_Write | _Find] | None:
+        """The next jobs to handle together, none when a chore is due; None at the end."""
+        with self._wake:
+            if not self._jobs and self._stopping_since_s is None and not self._beats:
+                self._wake.wait(limit_s)
+            if not self._jobs:
+                return None if self._stopping_since_s is not None else []
+            if isinstance(self._jobs[0], _Find):
+                return [self._jobs.popleft()]
+            ready: list[_Write] = []
+            for job in self._jobs:
+                if isinstance(job, _Find):
+                    break
+                ready.append(job)
+            length = group_length([weight(job.batch) for job in ready])
+            return [self._jobs.popleft() for _ in range(length)]
+
+    def _handle(self, jobs: list[_Write | _Find], upkeep: Upkeep) -> None:
+        writes = [job for job in jobs if isinstance(job, _Write)]
+        for job in jobs:
+            if isinstance(job, _Find):
+                self._answer(job)
+        if writes or self._beats:
+            self._commit(writes)
+            upkeep.wrote([job.batch for job in writes], time.monotonic())
+        self._keep_up(upkeep)
+
+    def _keep_up(self, upkeep: Upkeep) -> None:
+        try:
+            done = upkeep.run(self._store, time.monotonic(), idle=not self._jobs)
+        except StoreCorrupt as error:
+            self._replace(error)
+            return
+        if done.busy:
+            self._degrade(done.busy)
+        elif done.is_alive:
+            self._recover()
+        if done.settled or done.pruned:
+            self._call(self.on_upkeep, done)
+
+    def _answer(self, job: _Find) -> None:
+        found = self._guarded(lambda: self._store.cursor(job.source, job.epoch))
+        if found is None:
+            self._call(_fail, job.future, StoreBusy("stopped before the cursor was known"))
+        else:
+            self._call(_succeed, job.future, found)
+
+    def _commit(self, jobs: list[_Write]) -> None:
+        batches = [job.batch for job in jobs]
+        beats = self._take_beats()
+        started_s = time.monotonic()
+        written = self._guarded(lambda: self._write(batches, beats))
+        if written is None:
+            for job in jobs:
+                self._call(_fail, job.future, StoreBusy("stopped before it could be stored"))
+            return
+        commit = Commit(tuple(batches), tuple(written), time.monotonic() - started_s)
+        self._call(self._delivered, jobs, commit)
+
+    def _guarded(self, act: Callable[[], Any]) -> Any:
+        """Do something with the store, again while it is busy; None when stopped before it could."""
+        for wait_s in doubling():
+            try:
+                found = act()
+            except StoreBusy as error:
+                self._degrade(str(error))
+            except StoreCorrupt as error:
+                self._replace(error)
+            else:
+                self._recover()
+                return found
+            if not self._pause(wait_s):
+                return None
+        raise AssertionError  # doubling() has no end
+
+    def _write(self, batches: list[Batch], beats: list[SourceBeat]) -> list[Written]:
+        try:
+            return self._store.write(batches, beats)
+        except StoreError:
+            raise
+        except Exception:
+            log.exception("a transaction failed; trying its %d batches one by one", len(batches))
+            self._call(self.on_failure, "unexpected")
+        return [self._write_alone(batch) for batch in batches]
+
+    def _write_alone(self, batch: Batch) -> Written:
+        """One bad batch must not stop the others for ever: what cannot be stored is quarantined."""
+        try:
+            return self._store.write([batch])[0]
+        except StoreError:
+            raise
+        except Exception as error:
+            log.exception("a batch of %s cannot be stored", batch.source.encode("unicode_escape").decode())
+            why = f"could not be stored: {type(error).__name__}"
+        raw = b"\n".join(event.payload or event.id.encode() for event in batch.decoded.events)
+        kept = Decoded(entries=batch.decoded.entries, quarantined=[quarantined(why, raw)])
+        stand_in = Batch(
+            source=batch.source,
+            way=batch.way,
+            received_ms=batch.received_ms,
+            decoded=kept,
+            epoch=batch.epoch,
+            first=batch.first,
+            upto=batch.upto,
+        )
+        return self._store.write([stand_in])[0]
+
+    def _replace(self, error: StoreCorrupt) -> None:
+        with contextlib.suppress(Exception):
+            self._store.close()
+        self._degrade(f"the database is damaged: {error}")
+        try:
+            self._move_away(error)
+            self._store = self._open_store()
+        except (StoreError, OSError) as failure:
+            self._degrade(f"the database is damaged and cannot be replaced: {failure}")
+            return
+        self._call(self.on_replaced)
+
+    def _move_away(self, error: StoreCorrupt) -> None:
+        kept = move_aside(self._database, self._now_ms())
+        self.notice = f"the database was damaged ({error}); it was kept as {kept}, and a new one begun"
+        log.critical("%s", self.notice)
+        self._call(self.on_failure, "corrupt")
+
+    def _degrade(self, detail: str) -> None:
+        if self.health.state == "ok":
+            log.error("cannot store, nothing is acknowledged until it works again: %s", detail)
+            self._call(self.on_failure, "busy")
+        self.health = Health("degraded", detail)
+
+    def _recover(self) -> None:
+        if self.health.state != "ok":
+            log.warning("can store again")
+            self.health = Health("ok")
+
+    def _pause(self, wait_s: float) -> bool:
+        """Wait; False when there is no more time because of a stop."""
+        until_s = time.monotonic() + wait_s
+        with self._wake:
+            while (left_s := until_s - time.monotonic()) > 0:
+                since_s = self._stopping_since_s
+                if since_s is not None and time.monotonic() - since_s > STOP_LIMIT_S:
+                    return False
+                self._wake.wait(min(left_s, 0.25))
+        return True
+
+    def _take_beats(self) -> list[SourceBeat]:
+        with self._wake:
+            beats, self._beats = self._beats, {}
+        return list(beats.values())
+
+    def _finish(self) -> None:
+        with contextlib.suppress(StoreError):
+            self._store.beat(self._now_ms(), self._status())
+            self._store.checkpoint()
+        with contextlib.suppress(StoreError):
+            self._store.close()
+
+    def _call(self, function: Callable[..., None], *arguments: Any) -> None:
+        """Run something in the event loop; it may be gone already."""
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(function, *arguments)
+
+
+def move_aside(database: Path, now_ms: int) -> Path:
+    """Rename a database with its log and index to `<name>.corrupt-<time>`; returns the new path.
+
+    Raises:
+        OSError: It cannot be renamed.
+    """
+    stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(now_ms / 1000)) + f"{now_ms % 1000:03d}Z"
+    target = database.with_name(f"{database.name}.corrupt-{stamp}")
+    for suffix in _suffixes():
+        found = database.with_name(database.name + suffix)
+        if found.exists():
+            found.rename(target.with_name(target.name + suffix))
+    return target
+
+
+def _suffixes() -> Iterator[str]:
+    yield from ("-wal", "-shm", "")
+
+
+def _succeed(future: asyncio.Future[Any], value: Any) -> None:
+    if not future.done():
+        future.set_result(value)
+
+
+def _fail(future: asyncio.Future[Any], error: BaseException) -> None:
+    if not future.done():
+        future.set_exception(error)
