@@ -35,6 +35,7 @@ build = {
     ["kong.plugins.gatewatch.masking"] = "kong/plugins/gatewatch/masking.lua",
     ["kong.plugins.gatewatch.node"] = "kong/plugins/gatewatch/node.lua",
     ["kong.plugins.gatewatch.report"] = "kong/plugins/gatewatch/report.lua",
+    ["kong.plugins.gatewatch.ring"] = "kong/plugins/gatewatch/ring.lua",
     ["kong.plugins.gatewatch.schema"] = "kong/plugins/gatewatch/schema.lua",
     ["kong.plugins.gatewatch.sender"] = "kong/plugins/gatewatch/sender.lua",
     ["kong.plugins.gatewatch.settings"] = "kong/plugins/gatewatch/settings.lua",

@@ -1,12 +1,11 @@
 #!/usr/bin/env python3
 """Requests per second and latency with and without the plugin, collector up and down, in one interleaved run.
 
-    kong-plugin/bench/run.py [--rounds 5] [--seconds 3] [--write]
+    kong-plugin/bench/run.py [--rounds 15] [--seconds 1] [--write]
 
-Four nodes run at the same time and rest while they are not asked: without the plugin (twice, the second one shows the
+Four nodes run at the same time and rest while they are not asked: without the plugin (twice: the second one shows the
 noise of the machine), with the plugin and a collector, with the plugin and none. Each round asks each of them with the
-same wrk for the same time, in a new order. The figures are medians over the rounds. Needs nginx and wrk
-(`kong-plugin/test setup`); standard library only.
+same wrk for the same time, in a new order. Needs nginx and wrk (`kong-plugin/test setup`); standard library only.
 """
 
 from __future__ import annotations
@@ -29,30 +28,40 @@ PLUGIN = HERE.parent
 README = PLUGIN / "README.md"
 BEGIN, END = "<!-- bench -->", "<!-- /bench -->"
 FIRST_PORT = 19600
-WORKERS = 1
 CONNECTIONS = 16
+MIXES = {"ordinary, one request in 50 refused": 50, "attack, one in 8": 8}
+
+
+class Figures:
+    """What the rounds of one node and mix came to, one number a round."""
+
+    def __init__(self) -> None:
+        self.rates: list[float] = []
+        self.p50_ms: list[float] = []
+        self.p99_ms: list[float] = []
+        self.cpu_us: list[float] = []
+        self.memory_mib = 0.0
 
 
 class Node:
-    """One nginx with the stand-in for Kong."""
+    """One nginx with one worker and the stand-in for Kong."""
 
     def __init__(self, name: str, number: int, folder: Path, environment: dict[str, str]) -> None:
         self.name = name
         self.port = FIRST_PORT + 10 * number
         self.folder = folder / str(number)
-        self.rates: list[float] = []
-        self.p50: list[float] = []
-        self.p99: list[float] = []
-        self.cpu_us: list[float] = []
-        env = {**os.environ, "WORKERS": str(WORKERS), "MAIN": "user root;", "LEVEL": "error", **environment}
+        self.figures = {mix: Figures() for mix in MIXES}
+        env = {**os.environ, "WORKERS": "1", "MAIN": "user root;", "LEVEL": "error", "OPTIONS": "has_work = true"}
         self.process = subprocess.Popen(
-            [PLUGIN / "spec/stand_in/nginx", self.folder, str(self.port)], env=env, start_new_session=True
+            [PLUGIN / "spec/stand_in/nginx", self.folder, str(self.port)],
+            env={**env, **environment},
+            start_new_session=True,
         )
 
-    def get(self, path: str) -> str:
-        """What the node answers to a GET."""
+    def get(self, path: str) -> None:
+        """Send a GET."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as answer:
-            return answer.read().decode()
+            answer.read()
 
     def wait(self) -> None:
         """Until it answers."""
@@ -65,19 +74,21 @@ class Node:
                 return
         raise SystemExit(f"nginx for {self.name!r} did not start: {self.folder}/error.log")
 
-    def ask(self, seconds: int) -> None:
-        """One wrk run; keeps its figures."""
-        before = self._cpu_s()
+    def ask(self, mix: str, seconds: int, figures: Figures) -> None:
+        """One wrk run, its figures kept."""
+        before_s = self._cpu_s()
         out = subprocess.run(
-            ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency", "-s", HERE / "mix.lua",
+            ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}", "--latency", "-s", HERE / "mix.lua",
              f"http://127.0.0.1:{self.port}"],
-            check=True, capture_output=True, text=True,
+            check=True, capture_output=True, text=True, env={**os.environ, "REFUSED_ONE_IN": str(MIXES[mix])},
         ).stdout
-        self.rates.append(float(re.search(r"Requests/sec:\s+([\d.]+)", out)[1]))
         served = int(re.search(r"(\d+) requests in", out)[1])
-        self.cpu_us.append(1e6 * (self._cpu_s() - before) / served)
-        self.p50.append(_ms(re.search(r"50%\s+([\d.]+\w+)", out)[1]))
-        self.p99.append(_ms(re.search(r"99%\s+([\d.]+\w+)", out)[1]))
+        figures.rates.append(float(re.search(r"Requests/sec:\s+([\d.]+)", out)[1]))
+        figures.p50_ms.append(_ms(re.search(r"50%\s+([\d.]+\w+)", out)[1]))
+        figures.p99_ms.append(_ms(re.search(r"99%\s+([\d.]+\w+)", out)[1]))
+        figures.cpu_us.append(1e6 * (self._cpu_s() - before_s) / served)
+        status = (self._worker() / "status").read_text()
+        figures.memory_mib = max(figures.memory_mib, int(re.search(r"VmRSS:\s+(\d+)", status)[1]) / 1024)
 
     def _worker(self) -> Path:
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
@@ -87,11 +98,6 @@ class Node:
         """Processor time of the worker so far."""
         fields = (self._worker() / "stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-    def memory_mib(self) -> float:
-        """Resident memory of the worker."""
-        status = (self._worker() / "status").read_text()
-        return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) / 1024
 
     def stop(self) -> None:
         """End it."""
@@ -104,15 +110,11 @@ def _ms(text: str) -> float:
     return float(number) * {"us": 0.001, "ms": 1, "s": 1000}[unit]
 
 
-def _plugin(url: str) -> dict[str, str]:
-    return {"HANDLER": "plugin", "GATEWATCH_URL": url}
-
-
 def main() -> None:
     """Run it and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--seconds", type=int, default=1)
     parser.add_argument("--write", action="store_true", help="put the table into README.md")
     options = parser.parse_args()
     if not shutil.which("wrk") or not shutil.which("nginx"):
@@ -130,50 +132,55 @@ def _run(options: argparse.Namespace, folder: Path) -> str:
     sink = Node("collector", 9, folder, {"HANDLER": "none"})
     nodes = [
         Node("without the plugin", 0, folder, {"HANDLER": "none"}),
-        Node("without the plugin, again", 1, folder, {"HANDLER": "none"}),
-        Node("with, collector up", 2, folder, _plugin(f"ws://127.0.0.1:{sink.port}/v1/stream")),
-        Node("with, collector down", 3, folder, _plugin("ws://127.0.0.1:9/v1/stream")),
+        Node("without it, again", 1, folder, {"HANDLER": "none"}),
+        Node("with it, collector up", 2, folder, {"GATEWATCH_URL": f"ws://127.0.0.1:{sink.port}/v1/stream"}),
+        Node("with it, collector down", 3, folder, {"GATEWATCH_URL": "ws://127.0.0.1:9/v1/stream"}),
     ]
     try:
         for node in [sink, *nodes]:
             node.wait()
-        for node in nodes:  # the compiler warms up
-            node.ask(1)
-            node.rates.clear(), node.p50.clear(), node.p99.clear(), node.cpu_us.clear()
-        for number in range(options.rounds):
-            random.Random(number).shuffle(nodes)
-            for node in nodes:
-                node.ask(options.seconds)
-                sys.stderr.write(f"round {number + 1}: {node.name}: {node.rates[-1]:.0f}/s, p99 {node.p99[-1]:.2f} ms\n")
-                sink.get("/_collector?flush=1")
-        nodes.sort(key=lambda node: node.port)
+        sink.get("/_collector?set=unread")
+        for mix in MIXES:
+            for node in nodes:  # the compiler warms up, the buffer of the last one fills
+                node.ask(mix, 1, Figures())
+            _interleave(nodes, mix, options)
         return _table(nodes, options)
     finally:
         for node in [sink, *nodes]:
             node.stop()
 
 
+def _interleave(nodes: list[Node], mix: str, options: argparse.Namespace) -> None:
+    for number in range(options.rounds):
+        for node in random.Random(number).sample(nodes, len(nodes)):
+            node.ask(mix, options.seconds, node.figures[mix])
+        sys.stderr.write(f"{mix}: round {number + 1} of {options.rounds}\n")
+
+
 def _table(nodes: list[Node], options: argparse.Namespace) -> str:
-    base = nodes[0]
-
-    def ratio(ours: list[float], theirs: list[float]) -> float:
-        return statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
-
     lines = [
-        f"{options.rounds} rounds of {options.seconds} s each, one worker, {CONNECTIONS} connections, one refusal in "
-        f"eight; ratios are medians of the rounds against the first row. {os.cpu_count()} cores, load "
-        f"{os.getloadavg()[0]:.1f}.",
+        f"{options.rounds} rounds of {options.seconds} s for each row, {os.cpu_count()} cores shared with wrk and the "
+        f"collector, load {os.getloadavg()[0]:.1f}. Ratios are medians of the rounds, each round against its own first "
+        "row.",
         "",
-        "| node | requests/s | ratio | p50 ms | p99 ms | p99 ratio | processor us/request | worker MiB |",
-        "|---|---|---|---|---|---|---|---|",
+        "| mix | node | requests/s | ratio | p50 ms | p99 ms | p99 ratio | worker's us/request | worker's MiB |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
-    for node in nodes:
-        lines.append(
-            f"| {node.name} | {statistics.median(node.rates):,.0f} | {ratio(node.rates, base.rates):.3f} "
-            f"| {statistics.median(node.p50):.2f} | {statistics.median(node.p99):.2f} "
-            f"| {ratio(node.p99, base.p99):.3f} | {statistics.median(node.cpu_us):.1f} | {node.memory_mib():.0f} |"
-        )
+    for mix in MIXES:
+        base = nodes[0].figures[mix]
+        for node in nodes:
+            found = node.figures[mix]
+            lines.append(
+                f"| {mix} | {node.name} | {statistics.median(found.rates):,.0f} | {_ratio(found.rates, base.rates)} "
+                f"| {statistics.median(found.p50_ms):.2f} | {statistics.median(found.p99_ms):.2f} "
+                f"| {_ratio(found.p99_ms, base.p99_ms)} | {statistics.median(found.cpu_us):.1f} "
+                f"| {found.memory_mib:.0f} |"
+            )
     return "\n".join(lines)
+
+
+def _ratio(ours: list[float], theirs: list[float]) -> str:
+    return f"{statistics.median(a / b for a, b in zip(ours, theirs, strict=True)):.3f}"
 
 
 if __name__ == "__main__":

@@ -10,12 +10,14 @@
 -- one more important than the newcomer: then the newcomer goes. What went is counted by class.
 
 
+local ring = require "kong.plugins.gatewatch.ring"
+
+
 local concat = table.concat
 local floor = math.floor
 local ipairs = ipairs
 local min = math.min
 local next = next
-local pairs = pairs
 local setmetatable = setmetatable
 
 
@@ -38,7 +40,7 @@ local mt = { __index = _M }
 function _M.new(max_events, max_bytes)
   local queues = {}
   for rank in ipairs(CLASSES) do
-    queues[rank] = { head = 1, tail = 0 }
+    queues[rank] = ring.new()
   end
   return setmetatable({
     max_events = max_events,
@@ -48,8 +50,8 @@ function _M.new(max_events, max_bytes)
     bytes = 0,
     pending = 0,
     flooded = 0,
-    texts = {}, -- in flight, by sequence number
-    ranks = {},
+    texts = ring.new(), -- in flight, from `oldest` to `next - 1`
+    ranks = ring.new(),
     oldest = 1, -- the lowest number still held
     next = 1, -- the number the next new item will get
     cursor = 1, -- the number the next frame begins with
@@ -59,19 +61,14 @@ end
 
 
 local function pop(self, rank)
-  local queue = self.queues[rank]
-  local text = queue[queue.head]
-  queue[queue.head] = nil
-  queue.head = queue.head + 1
   self.pending = self.pending - 1
-  return text
+  return self.queues[rank]:pop()
 end
 
 
 local function first_waiting(self, from, to, step)
   for rank = from, to, step do
-    local queue = self.queues[rank]
-    if queue.head <= queue.tail then
+    if self.queues[rank].n > 0 then
       return rank
     end
   end
@@ -102,9 +99,7 @@ function _M:push(class, text)
     self.events = self.events - 1
     count_shed(self, CLASSES[victim], 1)
   end
-  local queue = self.queues[rank]
-  queue.tail = queue.tail + 1
-  queue[queue.tail] = text
+  self.queues[rank]:push(text)
   self.events = self.events + 1
   self.bytes = self.bytes + size
   self.pending = self.pending + 1
@@ -147,17 +142,16 @@ end
 
 -- The text with this number; a waiting item gets it now. Nil when nothing waits.
 local function text_at(self, seq)
-  local text = self.texts[seq]
-  if text or seq < self.next then
-    return text
+  if seq < self.next then
+    return self.texts:at(seq - self.oldest)
   end
   local rank = first_waiting(self, #CLASSES, 1, -1)
   if not rank then
     return nil
   end
-  text = pop(self, rank)
-  self.texts[seq] = text
-  self.ranks[seq] = rank
+  local text = pop(self, rank)
+  self.texts:push(text)
+  self.ranks:push(rank)
   self.next = seq + 1
   return text
 end
@@ -190,13 +184,12 @@ end
 function _M:ack(upto)
   local last = min(floor(upto), self.next - 1)
   local n = last - self.oldest + 1
-  for seq = self.oldest, last do
-    self.bytes = self.bytes - #self.texts[seq] - PLACE_BYTES
-    self.texts[seq] = nil
-    self.ranks[seq] = nil
-  end
   if n <= 0 then
     return 0
+  end
+  for _ = 1, n do
+    self.bytes = self.bytes - #self.texts:pop() - PLACE_BYTES
+    self.ranks:pop()
   end
   self.events = self.events - n
   self.oldest = last + 1
@@ -221,25 +214,18 @@ end
 
 -- Give what is in flight new numbers from 1, for a new epoch.
 function _M:renumber()
-  local texts, ranks, n = {}, {}, 0
-  for seq = self.oldest, self.next - 1 do
-    n = n + 1
-    texts[n], ranks[n] = self.texts[seq], self.ranks[seq]
-  end
-  self.texts, self.ranks = texts, ranks
-  self.oldest, self.cursor, self.next = 1, 1, n + 1
+  self.oldest, self.cursor, self.next = 1, 1, self.texts.n + 1
 end
 
 
 -- Put another text in the place of the oldest item, which the collector will not take. Returns what was shed.
 function _M:replace_oldest(text)
-  local old = self.texts[self.oldest]
-  if not old then
+  if self.texts.n == 0 then
     return nil
   end
-  self.bytes = self.bytes - #old + #text
-  self.texts[self.oldest] = text
-  local class = CLASSES[self.ranks[self.oldest]]
+  self.bytes = self.bytes - #self.texts:at(0) + #text
+  self.texts:replace(0, text)
+  local class = CLASSES[self.ranks:at(0)]
   count_shed(self, class, 1)
   return class
 end
@@ -247,42 +233,16 @@ end
 
 -- Empty the buffer, most important first. Calls take(class, text) for each item.
 function _M:drain(take)
-  for seq = self.oldest, self.next - 1 do
-    take(CLASSES[self.ranks[seq]], self.texts[seq])
+  while self.texts.n > 0 do
+    take(CLASSES[self.ranks:pop()], self.texts:pop())
   end
   for rank = #CLASSES, 1, -1 do
-    local queue = self.queues[rank]
-    while queue.head <= queue.tail do
+    while self.queues[rank].n > 0 do
       take(CLASSES[rank], pop(self, rank))
     end
   end
-  self.texts, self.ranks = {}, {}
   self.oldest, self.cursor = self.next, self.next
   self.events, self.bytes, self.pending = 0, 0, 0
-end
-
-
--- True when there is something that the next frame could carry.
-function _M:has_unsent()
-  return self.pending > 0 or self.cursor < self.next
-end
-
-
--- How many items wait or are in flight, by class.
-function _M:depth_by_class()
-  local depth = {}
-  for rank, class in ipairs(CLASSES) do
-    local queue = self.queues[rank]
-    local n = queue.tail - queue.head + 1
-    if n > 0 then
-      depth[class] = n
-    end
-  end
-  for _, rank in pairs(self.ranks) do
-    local class = CLASSES[rank]
-    depth[class] = (depth[class] or 0) + 1
-  end
-  return depth
 end
 
 

@@ -131,6 +131,42 @@ function _M.init_worker(handler, configs)
 end
 
 
+-- Work of the kind that Kong does for every request, really done: matching routes, looking up a key, two counters of
+-- rate-limiting with their headers, Kong's own headers. For measuring; about as much as a fifth of Kong's.
+local ROUTES = {}
+for i = 1, 12 do
+  ROUTES[i] = "^/(?:orders|service-" .. i .. ")/[a-z0-9-]+/" .. i .. "$"
+end
+
+
+local function count_up(key, window_s, limit)
+  local now = ngx.time()
+  local start = now - now % window_s
+  local used = ngx.shared.stand_in:incr(key .. ":" .. start .. ":" .. window_s, 1, 0, window_s + 1) or 0
+  return math.max(0, limit - used), start + window_s - now
+end
+
+
+local function work(entry)
+  local uri = ngx.var.uri
+  for i = 1, #ROUTES do
+    ngx.re.find(uri, ROUTES[i], "jo")
+  end
+  local headers, args = ngx.req.get_headers(), ngx.req.get_uri_args()
+  local subject = headers["x-client"] or args.apikey or entry.client_ip
+  ngx.req.set_header("X-Consumer-ID", entry.consumer and entry.consumer.id or "")
+  ngx.req.set_header("X-Kong-Request-Id", ngx.var.kong_request_id)
+  for name, window_s in pairs({ Minute = 60, Hour = 3600 }) do
+    local left, reset = count_up(tostring(subject), window_s, 1000000)
+    ngx.header["X-RateLimit-Limit-" .. name] = 1000000
+    ngx.header["X-RateLimit-Remaining-" .. name] = left
+    ngx.header["RateLimit-Reset"] = reset
+  end
+  ngx.header["X-Kong-Request-Id"] = ngx.var.kong_request_id
+  ngx.header["Via"] = "1.1 kong/3.9.1"
+end
+
+
 local function refuse(entry)
   ngx.status = entry.response.status
   for name, value in pairs(entry.response.headers) do
@@ -150,6 +186,9 @@ function _M.access()
   local ctx = ngx.ctx
   ctx.entry, ctx.route, ctx.service = entry, entry.route, entry.service
   ctx.authenticated_consumer = entry.consumer
+  if _M.options.has_work then
+    work(entry)
+  end
   if entry.source == "kong" then
     ctx.KONG_EXITED = true
     return refuse(entry)
