@@ -20,7 +20,7 @@ from collector.wire.json_bytes import load_json
 from domain.errors import DecodeError
 from domain.events import Decoded
 
-Sequence = Annotated[int, msgspec.Meta(ge=0, lt=2**63)]
+Sequence = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=300)]
 
 
@@ -58,7 +58,7 @@ class Welcome(msgspec.Struct, frozen=True, kw_only=True, tag_field="t", tag="wel
 class BatchFrame(msgspec.Struct, frozen=True, kw_only=True, tag_field="t", tag="batch"):
     """Events in the sender's order; the first one has number `first`."""
 
-    first: Annotated[int, msgspec.Meta(ge=1, lt=2**63)]
+    first: Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
     events: list[Any]
 
 
