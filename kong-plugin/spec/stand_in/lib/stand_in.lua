@@ -162,7 +162,6 @@ local function work(entry)
     ngx.header["X-RateLimit-Remaining-" .. name] = left
     ngx.header["RateLimit-Reset"] = reset
   end
-  ngx.header["X-Kong-Request-Id"] = ngx.var.kong_request_id
   ngx.header["Via"] = "1.1 kong/3.9.1"
 end
 
@@ -186,6 +185,7 @@ function _M.access()
   local ctx = ngx.ctx
   ctx.entry, ctx.route, ctx.service = entry, entry.route, entry.service
   ctx.authenticated_consumer = entry.consumer
+  ngx.header["X-Kong-Request-Id"] = ngx.var.kong_request_id
   if _M.options.has_work then
     work(entry)
   end
