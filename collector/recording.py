@@ -9,7 +9,6 @@ from __future__ import annotations
 import datetime as dt
 import gzip
 import hashlib
-import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any, cast
@@ -72,7 +71,7 @@ class Recording:
         magic = self._raw.read(2)
         self._raw.seek(0)
         if magic == b"\x1f\x8b":
-            return io.BufferedReader(cast("io.RawIOBase", gzip.GzipFile(fileobj=self._raw)), 1_048_576)
+            return cast("IO[bytes]", gzip.GzipFile(fileobj=self._raw))
         return self._raw
 
 

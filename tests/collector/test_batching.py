@@ -1,0 +1,108 @@
+"""Items into batches, batches into transactions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from collector.batching import dead_items, gather, group_length, may_settle, shed_gaps, weight
+from domain.events import Certainty, Decoded, Event, PluginSeen, Quarantined, Traffic
+from storage.batches import Batch, Dead
+
+
+def event(number: int, certainty: str | None = None) -> Event:
+    return Event(id=str(number), kind="rate-limiting", event="exceeded", at_ms=number, certainty=certainty)
+
+
+def test_items_keep_their_order_and_their_place() -> None:
+    items = [
+        Decoded(events=[event(1)], entries=1),
+        Decoded(traffic=[Traffic(fingerprint=1, at_ms=1, status=200)], entries=1),
+        Decoded(events=[event(2), event(3)], entries=1),
+    ]
+
+    gathered = gather(items)
+
+    assert [e.id for e in gathered.decoded.events] == ["1", "2", "3"]
+    assert gathered.owners == (0, 2, 2)
+    assert (len(gathered.decoded.traffic), gathered.decoded.entries) == (1, 3)
+
+
+def test_an_item_that_went_to_quarantine_is_named_once_with_its_place() -> None:
+    items = [
+        Decoded(events=[event(1)]),
+        Decoded(quarantined=[Quarantined(why="no kind", raw=b"{}")]),
+        Decoded(events=[event(2), event(3)]),
+    ]
+
+    dead = dead_items(gather(items), [Dead(index=1, why="too big"), Dead(index=2, why="too big")])
+
+    assert dead == [(1, "no kind"), (2, "too big")]
+
+
+@pytest.mark.parametrize(
+    ("weights", "most", "length"),
+    [
+        ([], 10, 0),
+        ([99], 10, 1),
+        ([4, 4, 4], 10, 2),
+        ([5, 5], 10, 2),
+        ([11, 1], 10, 1),
+        ([1] * 20, 10, 10),
+    ],
+)
+def test_a_transaction_takes_what_fits_and_at_least_one_batch(
+    weights: list[int], most: int, length: int
+) -> None:
+    assert group_length(weights, most) == length
+
+
+def test_an_empty_batch_still_counts_for_one() -> None:
+    assert weight(Batch(source="s", way="stream", received_ms=1, decoded=Decoded())) == 1
+
+
+@pytest.mark.parametrize(
+    ("decoded", "expected"),
+    [
+        (Decoded(), False),
+        (Decoded(events=[event(1, Certainty.CERTAIN)]), False),
+        (Decoded(events=[event(1, Certainty.PROBABLE)]), True),
+        (Decoded(events=[event(1, Certainty.RULED_OUT)]), True),
+        (Decoded(plugins=[PluginSeen(plugin_id="p", name="n", enabled=True, at_ms=1)]), True),
+        (Decoded(plugins_complete=True), True),
+    ],
+)
+def test_only_open_questions_and_new_plugins_call_for_another_judgement(
+    decoded: Decoded, expected: object
+) -> None:
+    assert may_settle(decoded) is expected
+
+
+def test_a_sender_that_dropped_something_leaves_a_gap() -> None:
+    item = {"kind": "cluster", "event": "sender_shed", "from_ms": 5, "to_ms": 9, "shed": {"cache": 3}}
+
+    (gap,) = shed_gaps("gw-1/0", [item], 100)
+
+    assert (gap.source, gap.from_ms, gap.to_ms, gap.cause) == ("gw-1/0", 5, 9, "the sender dropped 3 cache")
+
+
+@pytest.mark.parametrize(
+    ("fields", "span"),
+    [
+        ({}, (100, 100)),
+        ({"from_ms": "soon", "to_ms": None}, (100, 100)),
+        ({"from_ms": 9, "to_ms": 5}, (5, 5)),
+        ({"from_ms": True, "to_ms": 2**80}, (100, 100)),
+        ({"at_ms": 50, "shed": ["x"]}, (50, 50)),
+    ],
+)
+def test_a_strange_report_of_drops_still_gives_a_gap(fields: dict[str, Any], span: tuple[int, int]) -> None:
+    (gap,) = shed_gaps("s", [{"event": "sender_shed", **fields}], 100)
+
+    assert (gap.from_ms, gap.to_ms) == span
+    assert gap.cause == "the sender dropped an unknown number of events"
+
+
+def test_other_items_leave_no_gap() -> None:
+    assert shed_gaps("s", [{"event": "node_heartbeat"}, 7, None, "sender_shed"], 100) == ()
