@@ -96,6 +96,16 @@ local function start(environment)
 end
 
 
+-- Directives for a TLS way to the same collector, and for a certificate of its own.
+local function tls_directives(folder)
+  sh(("openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1 -addext subjectAltName=DNS:127.0.0.1 "
+    .. "-keyout %s/key.pem -out %s/cert.pem"):format(folder, folder))
+  return ("server { listen 127.0.0.1:%d ssl; ssl_certificate %s/cert.pem; ssl_certificate_key %s/key.pem; "
+    .. 'location = /v1/stream { content_by_lua_block { require(\\"scripted_collector\\").stream() } } }')
+    :format(PORT + 5, folder, folder)
+end
+
+
 local function signal(name)
   sh("kill -" .. name .. " $(cat " .. PREFIX .. "/nginx.pid)")
 end
@@ -355,6 +365,28 @@ describe("in nginx", function()
     wait_for("a hello under the new name", 10, function()
       return collector("take=hellos"):find("from-plugin", 1, true)
     end)
+  end)
+
+  it("checks the collector's certificate unless it is told not to", function()
+    local folder = sh("mktemp -d /tmp/gatewatch-tls.XXXXXX"):match("%S+")
+    local http = tls_directives(folder)
+    local url = ("GATEWATCH_URL=wss://127.0.0.1:%d/v1/stream "):format(PORT + 5)
+    local trusted = "lua_ssl_trusted_certificate " .. folder .. "/cert.pem;"
+
+    start(url .. ('HTTP="%s %s"'):format(trusted, http))
+    gather(seen, "cluster", "node_heartbeat", 1)
+    stop()
+    start(url .. ('GATEWATCH_SSL_VERIFY=false HTTP="%s"'):format(http))
+    gather(seen, "cluster", "node_heartbeat", 1)
+    stop()
+    start(url .. ('LEVEL=notice HTTP="%s"'):format(http))
+    sh("sleep 1.5")
+    local hellos, log = collector("take=hellos"), stop()
+    PREFIX = nil
+    sh("rm -rf " .. folder)
+
+    assert.equal("", hellos)
+    assert.is_truthy(log:find("ssl handshake failed", 1, true), log)
   end)
 
   it("does nothing where no collector is configured", function()

@@ -55,6 +55,16 @@ describe("events", function()
     assert.is_nil(item.after)
   end)
 
+  it("mask what a plugin's own schema says is encrypted", function()
+    local http_log = { fields = { { config = { fields = { { http_endpoint = { encrypted = true } } } } } } }
+    local item = new_events():change({
+      operation = "create", schema = { name = "plugins", subschemas = { ["http-log"] = http_log } },
+      entity = { id = "p", name = "http-log", config = { http_endpoint = "http://h/path", method = "POST" } },
+    })
+
+    assert.same({ http_endpoint = "[redacted:1]", method = "POST" }, item.after.config)
+  end)
+
   it("pass the request id of Enterprise on, by which its audit log is joined", function()
     local item = new_events():change({
       operation = "create", schema = "services", entity = { id = "s" }, request_id = "req-1",

@@ -53,6 +53,14 @@ local function name_of(entity)
 end
 
 
+-- The field definitions of an entity; of a plugin those of its own configuration (kong/db/schema/init.lua).
+local function fields_of(schema, entity)
+  local subschemas = schema.subschemas
+  local subschema = type(subschemas) == "table" and text(entity.name) and subschemas[entity.name]
+  return type(subschema) == "table" and subschema.fields or schema.fields
+end
+
+
 -- Kong's data of one `dao:crud` event; nil for what is none.
 -- data: {operation, schema, entity, old_entity}; `schema` is the DAO's live schema, or its name (Enterprise).
 function _M:change(data)
@@ -70,7 +78,8 @@ function _M:change(data)
   if operation == "delete" then
     before, after = entity, nil
   end
-  before, after = masking.change(before, after, collection, is_table and schema.fields or nil, self.extra)
+  local fields = is_table and fields_of(schema, entity) or nil
+  before, after = masking.change(before, after, collection, fields, self.extra)
   return stamped(self, {
     kind = "crud",
     event = collection .. "." .. VERBS[operation],

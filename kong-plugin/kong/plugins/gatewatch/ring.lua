@@ -1,35 +1,58 @@
--- A queue in a fixed array that doubles when it is full. A Lua table with ever rising keys would be rehashed again and
--- again, a millisecond each time at ten thousand items, while requests wait.
+-- A queue in fixed arrays that double in number when they are full.
+--
+-- A Lua table with ever rising keys would be rehashed again and again, and the garbage collector marks a table in one
+-- step: both would hold the worker for up to a millisecond at ten thousand items, while requests wait. So the slots are
+-- spread over chunks of 256.
 
 
 local setmetatable = setmetatable
 
 
-local SMALLEST = 64
+local CHUNK = 256
 
 
 local _M = {}
 local mt = { __index = _M }
 
 
-function _M.new()
-  local slots = {}
-  for i = 1, SMALLEST do
-    slots[i] = false
+local function new_chunk()
+  local chunk = {}
+  for i = 1, CHUNK do
+    chunk[i] = false
   end
-  return setmetatable({ slots = slots, capacity = SMALLEST, head = 0, n = 0 }, mt)
+  return chunk
+end
+
+
+function _M.new()
+  return setmetatable({ chunks = { new_chunk() }, capacity = CHUNK, head = 0, n = 0 }, mt)
+end
+
+
+-- The chunk and the slot of the value number `i` from the oldest.
+local function place_of(self, i)
+  local place = (self.head + i) % self.capacity
+  local slot = place % CHUNK
+  return self.chunks[(place - slot) / CHUNK + 1], slot + 1
 end
 
 
 local function grow(self)
-  local slots = {}
+  local chunks = {}
   for i = 0, self.n - 1 do
-    slots[i + 1] = self.slots[(self.head + i) % self.capacity + 1]
+    local slot = i % CHUNK
+    local target = (i - slot) / CHUNK + 1
+    if slot == 0 then
+      chunks[target] = new_chunk()
+    end
+    local chunk, from = place_of(self, i)
+    chunks[target][slot + 1] = chunk[from]
   end
-  for i = self.n + 1, self.capacity * 2 do
-    slots[i] = false
+  self.capacity, self.head = self.capacity * 2, 0
+  for i = #chunks + 1, self.capacity / CHUNK do
+    chunks[i] = new_chunk()
   end
-  self.slots, self.capacity, self.head = slots, self.capacity * 2, 0
+  self.chunks = chunks
 end
 
 
@@ -37,17 +60,18 @@ function _M:push(value)
   if self.n == self.capacity then
     grow(self)
   end
-  self.slots[(self.head + self.n) % self.capacity + 1] = value
+  local chunk, slot = place_of(self, self.n)
+  chunk[slot] = value
   self.n = self.n + 1
 end
 
 
 -- The oldest value, taken out; the queue must not be empty.
 function _M:pop()
-  local place = self.head + 1
-  local value = self.slots[place]
-  self.slots[place] = false
-  self.head = place % self.capacity
+  local chunk, slot = place_of(self, 0)
+  local value = chunk[slot]
+  chunk[slot] = false
+  self.head = (self.head + 1) % self.capacity
   self.n = self.n - 1
   return value
 end
@@ -55,12 +79,14 @@ end
 
 -- The value number `i` from the oldest, which is 0.
 function _M:at(i)
-  return self.slots[(self.head + i) % self.capacity + 1]
+  local chunk, slot = place_of(self, i)
+  return chunk[slot]
 end
 
 
 function _M:replace(i, value)
-  self.slots[(self.head + i) % self.capacity + 1] = value
+  local chunk, slot = place_of(self, i)
+  chunk[slot] = value
 end
 
 

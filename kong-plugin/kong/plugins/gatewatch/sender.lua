@@ -354,6 +354,10 @@ function run(premature, self)
   if ngx.worker.exiting() then
     return stop(self)
   end
+  if not self.host.options().url then
+    self.due = nil -- `watch` begins again when there is an address
+    return
+  end
   if UNREADABLE[self.close_code or 0] then
     shrink(self)
   end
