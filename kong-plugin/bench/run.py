@@ -3,9 +3,10 @@
 
     kong-plugin/bench/run.py [--rounds 15] [--seconds 1] [--write]
 
-Four nodes run at the same time and rest while they are not asked: without the plugin (twice: the second one shows the
-noise of the machine), with the plugin and a collector, with the plugin and none. Each round asks each of them with the
-same wrk for the same time, in a new order. Needs nginx and wrk (`kong-plugin/test setup`); standard library only.
+Four nodes run at the same time and rest while they are not asked: without the plugin (twice: the second one
+shows the noise of the machine), with the plugin and a collector, with the plugin and none. Each round asks each
+of them with the same wrk for the same time, in a new order. Needs nginx and wrk (`kong-plugin/test setup`);
+standard library only.
 """
 
 from __future__ import annotations
@@ -51,8 +52,14 @@ class Node:
         self.port = FIRST_PORT + 10 * number
         self.folder = folder / str(number)
         self.figures = {mix: Figures() for mix in MIXES}
-        env = {**os.environ, "WORKERS": "1", "MAIN": "user root;", "LEVEL": "error", "OPTIONS": "has_work = true"}
-        self.process = subprocess.Popen(
+        env = {
+            **os.environ,  # noqa: TID251 - this script is its own root
+            "WORKERS": "1",
+            "MAIN": "user root;",
+            "LEVEL": "error",
+            "OPTIONS": "has_work = true",
+        }
+        self.process = subprocess.Popen(  # noqa: S603 - our own script
             [PLUGIN / "spec/stand_in/nginx", self.folder, str(self.port)],
             env={**env, **environment},
             start_new_session=True,
@@ -77,10 +84,13 @@ class Node:
     def ask(self, mix: str, seconds: int, figures: Figures) -> None:
         """One wrk run, its figures kept."""
         before_s = self._cpu_s()
-        out = subprocess.run(
-            ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}", "--latency", "-s", HERE / "mix.lua",
-             f"http://127.0.0.1:{self.port}"],
-            check=True, capture_output=True, text=True, env={**os.environ, "REFUSED_ONE_IN": str(MIXES[mix])},
+        options = [f"-c{CONNECTIONS}", f"-d{seconds}", "-s", str(HERE / "mix.lua")]
+        out = subprocess.run(  # noqa: S603 - fixed words and numbers
+            ["wrk", "-t1", "--latency", *options, f"http://127.0.0.1:{self.port}"],  # noqa: S607 - wherever it is
+            check=True,
+            capture_output=True,
+            text=True,
+            env={**os.environ, "REFUSED_ONE_IN": str(MIXES[mix])},  # noqa: TID251 - this script is its own root
         ).stdout
         served = int(re.search(r"(\d+) requests in", out)[1])
         figures.rates.append(float(re.search(r"Requests/sec:\s+([\d.]+)", out)[1]))
@@ -112,7 +122,9 @@ def _ms(text: str) -> float:
 
 def main() -> None:
     """Run it and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--seconds", type=int, default=1)
     parser.add_argument("--write", action="store_true", help="put the table into README.md")
@@ -121,7 +133,7 @@ def main() -> None:
         raise SystemExit("wrk and nginx are needed: kong-plugin/test setup")
     with tempfile.TemporaryDirectory(prefix="gatewatch-bench.") as folder:
         table = _run(options, Path(folder))
-    print(table)
+    print(table)  # noqa: T201 - what it is run for
     if options.write:
         text = README.read_text(encoding="utf-8")
         before, rest = text.split(BEGIN, 1)
@@ -152,16 +164,19 @@ def _run(options: argparse.Namespace, folder: Path) -> str:
 
 def _interleave(nodes: list[Node], mix: str, options: argparse.Namespace) -> None:
     for number in range(options.rounds):
-        for node in random.Random(number).sample(nodes, len(nodes)):
+        for node in random.Random(number).sample(nodes, len(nodes)):  # noqa: S311 - an order
             node.ask(mix, options.seconds, node.figures[mix])
         sys.stderr.write(f"{mix}: round {number + 1} of {options.rounds}\n")
 
 
 def _table(nodes: list[Node], options: argparse.Namespace) -> str:
+    head = (
+        f"{options.rounds} rounds of {options.seconds} s for each row, {os.cpu_count()} cores shared with wrk and "
+        f"the collector, load {os.getloadavg()[0]:.1f}. Ratios are medians of the rounds, each round against its "
+        "own first row."
+    )
     lines = [
-        f"{options.rounds} rounds of {options.seconds} s for each row, {os.cpu_count()} cores shared with wrk and the "
-        f"collector, load {os.getloadavg()[0]:.1f}. Ratios are medians of the rounds, each round against its own first "
-        "row.",
+        head,
         "",
         "| mix | node | requests/s | ratio | p50 ms | p99 ms | p99 ratio | worker's us/request | worker's MiB |",
         "|---|---|---|---|---|---|---|---|---|",
@@ -170,12 +185,18 @@ def _table(nodes: list[Node], options: argparse.Namespace) -> str:
         base = nodes[0].figures[mix]
         for node in nodes:
             found = node.figures[mix]
-            lines.append(
-                f"| {mix} | {node.name} | {statistics.median(found.rates):,.0f} | {_ratio(found.rates, base.rates)} "
-                f"| {statistics.median(found.p50_ms):.2f} | {statistics.median(found.p99_ms):.2f} "
-                f"| {_ratio(found.p99_ms, base.p99_ms)} | {statistics.median(found.cpu_us):.1f} "
-                f"| {found.memory_mib:.0f} |"
-            )
+            cells = [
+                mix,
+                node.name,
+                f"{statistics.median(found.rates):,.0f}",
+                _ratio(found.rates, base.rates),
+                f"{statistics.median(found.p50_ms):.2f}",
+                f"{statistics.median(found.p99_ms):.2f}",
+                _ratio(found.p99_ms, base.p99_ms),
+                f"{statistics.median(found.cpu_us):.1f}",
+                f"{found.memory_mib:.0f}",
+            ]
+            lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
