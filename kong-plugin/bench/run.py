@@ -4,9 +4,9 @@
     kong-plugin/bench/run.py [--rounds 15] [--seconds 1] [--write]
 
 Four nodes run at the same time and rest while they are not asked: without the plugin (twice: the second one
-shows the noise of the machine), with the plugin and a collector, with the plugin and none. Each round asks each
-of them with the same wrk for the same time, in a new order. Needs nginx and wrk (`kong-plugin/test setup`);
-standard library only.
+shows the noise of the machine), with the plugin and a collector, with the plugin and none. Each round asks
+each of them with the same wrk for the same time, in a new order. Needs nginx and wrk (`kong-plugin/test
+setup`); standard library only.
 """
 
 from __future__ import annotations
@@ -171,16 +171,12 @@ def _interleave(nodes: list[Node], mix: str, options: argparse.Namespace) -> Non
 
 def _table(nodes: list[Node], options: argparse.Namespace) -> str:
     head = (
-        f"{options.rounds} rounds of {options.seconds} s for each row, {os.cpu_count()} cores shared with wrk and "
-        f"the collector, load {os.getloadavg()[0]:.1f}. Ratios are medians of the rounds, each round against its "
-        "own first row."
+        f"{options.rounds} rounds of {options.seconds} s for each row, {os.cpu_count()} cores shared with "
+        f"wrk and the collector, load {os.getloadavg()[0]:.1f}. Ratios are medians of the rounds, each round "
+        "against its own first row; us/request is the worker's processor time, MiB its memory."
     )
-    lines = [
-        head,
-        "",
-        "| mix | node | requests/s | ratio | p50 ms | p99 ms | p99 ratio | worker's us/request | worker's MiB |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
+    columns = ["mix", "node", "requests/s", "ratio", "p50 ms", "p99 ms", "p99 ratio", "us/request", "MiB"]
+    lines = [head, "", f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     for mix in MIXES:
         base = nodes[0].figures[mix]
         for node in nodes:

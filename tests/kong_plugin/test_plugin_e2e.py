@@ -70,6 +70,26 @@ def test_ten_kills_and_three_reloads_under_load_lose_and_double_nothing(
     assert node.errors() == []
 
 
+def test_workers_reloaded_under_load_hand_everything_on(
+    collector: Collector, start_node: Callable[..., Node]
+) -> None:
+    """The old and the new worker of a number are one source: the new one lets the old one finish."""
+    node = start_node(collector.ws)
+    clients = Clients(node.port)
+    for _ in range(3):
+        time.sleep(1.5)
+        node.reload()
+    time.sleep(1.5)
+    clients.stop()
+
+    wait_for(lambda: settled(collector, clients.refused), "every refusal is stored", 30)
+
+    stored = stored_requests(collector)
+    assert set(stored) == clients.refused
+    assert len(stored) == len(set(stored))
+    assert told_as_shed(collector) == 0
+
+
 def test_what_a_small_buffer_had_to_shed_is_told_to_the_last_one(
     collector: Collector, start_node: Callable[..., Node]
 ) -> None:

@@ -27,6 +27,7 @@ local tostring = tostring
 local TICK_S = 1
 local UNCONFIGURED_S = 30 -- how long events are kept while nobody has said where to send them
 local WARN_EVERY_S = 60
+local SUCCESSOR_WAITS_S = 1 -- after a reload: the collector closes the older of two connections of the same source
 local TYPICAL_REFUSAL_BYTES = 700
 local COLUMNS = {
   "consumer", "consumer_id", "ip", "service", "service_id", "route", "route_id", "request_id", "status",
@@ -280,8 +281,9 @@ local function start()
   if not ok then
     log(ngx.ERR, "no timer: " .. tostring(err))
   end
+  local is_successor = not this.node:is_first("worker:" .. tostring(this.node.worker_id))
   if this.options.url then
-    this.sender:watch()
+    this.sender:schedule(is_successor and SUCCESSOR_WAITS_S or 0)
   end
 end
 
