@@ -1,0 +1,131 @@
+"""How ids, addresses and payloads are kept small, and read again."""
+
+from __future__ import annotations
+
+import binascii
+import functools
+import ipaddress
+import json
+import re
+import zlib
+from typing import Any
+
+from storage.payload_dictionary import FIRST
+
+_REQUEST, _ENTRY, _UUID = b"\x01", b"\x02", b"\x03"
+_UUID_FORM = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_HEX_CHARS = 32
+SMALL_PAYLOAD_BYTES = 48
+"""Shorter payloads stay text: compressing gains nothing."""
+MAX_PAYLOAD_BYTES = 1_048_576
+
+
+def pack_id(event_id: str) -> bytes | str:
+    """An event's id in 17 bytes where it is one of the usual forms, else as it is."""
+    if event_id.startswith("request:"):
+        digits = _hex(event_id[8:])
+        return event_id if digits is None else _REQUEST + digits
+    if event_id.startswith("entry:"):
+        digits = _hex(event_id[6:])
+        return event_id if digits is None else _ENTRY + digits
+    if _UUID_FORM.fullmatch(event_id):
+        return _UUID + bytes.fromhex(event_id.replace("-", ""))
+    return event_id
+
+
+def unpack_id(packed: bytes | str) -> str:
+    """The id that was packed."""
+    if isinstance(packed, str):
+        return packed
+    digits = packed[1:].hex()
+    if packed[:1] == _REQUEST:
+        return f"request:{digits}"
+    if packed[:1] == _ENTRY:
+        return f"entry:{digits}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def request_id_in(event_id: str) -> str | None:
+    """The request id that an event's id holds."""
+    return event_id[8:] if event_id.startswith("request:") else None
+
+
+def _hex(text: str) -> bytes | None:
+    if len(text) != _HEX_CHARS or text != text.lower():
+        return None
+    try:
+        return binascii.unhexlify(text)
+    except ValueError:
+        return None
+
+
+def pack_payload(payload: bytes) -> bytes | str:
+    """A payload as JSON text when small, compressed when larger.
+
+    Raises:
+        ValueError: It is longer than 1 MiB, or not UTF-8.
+    """
+    if len(payload) > MAX_PAYLOAD_BYTES:
+        raise ValueError(f"payload is {len(payload)} bytes, expected at most {MAX_PAYLOAD_BYTES}")
+    if len(payload) <= SMALL_PAYLOAD_BYTES:
+        return payload.decode("utf-8")
+    squeezer = zlib.compressobj(6, zlib.DEFLATED, -15, 8, zlib.Z_DEFAULT_STRATEGY, FIRST)
+    return b"\0" + squeezer.compress(payload) + squeezer.flush()
+
+
+def unpack_payload(body: bytes | str) -> Any:
+    """The JSON value of a payload; text when it is no JSON."""
+    if isinstance(body, bytes):
+        opener = zlib.decompressobj(-15, FIRST)
+        raw = opener.decompress(body[1:], MAX_PAYLOAD_BYTES)
+        body = raw.decode("utf-8", "replace")
+    return load_json(body)
+
+
+def load_json(text: str | None) -> Any:
+    """A JSON value; the text itself when it is no JSON, None for None."""
+    if text is None:
+        return None
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+@functools.lru_cache(maxsize=65_536)
+def sort_bytes(address: str) -> bytes | None:
+    """4 or 16 bytes in the order of addresses; None for what is no address."""
+    try:
+        return ipaddress.ip_address(address).packed
+    except ValueError:
+        return None
+
+
+@functools.lru_cache(maxsize=65_536)
+def prefix_of(address: str) -> str | None:
+    """The /24 of an IPv4 address, the /64 of an IPv6 one; None for what is no address."""
+    packed = sort_bytes(address)
+    if packed is None:
+        return None
+    if len(packed) == 4:  # noqa: PLR2004 - bytes of an IPv4 address
+        return f"{packed[0]}.{packed[1]}.{packed[2]}.0/24"
+    return f"{ipaddress.IPv6Address(packed[:8] + bytes(8))}/64"
+
+
+def address_range(text: str) -> tuple[bytes, bytes] | None:
+    """The first and the last address of a CIDR range, as `sort_bytes` gives them; None for other text."""
+    if "/" not in text:
+        return None
+    try:
+        network = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return None
+    return network.network_address.packed, network.broadcast_address.packed
+
+
+def limit_token(name: str | None, value: int | None, window_s: int | None) -> str | None:
+    """A limit as one short text: `20/minute`, `5/sms/minute`, `100/90s`; None when nothing is known."""
+    window = name or (f"{window_s}s" if window_s is not None else None)
+    if value is None:
+        return window
+    return f"{value}/{window}" if window else str(value)

@@ -1,0 +1,145 @@
+"""Who sent what: cursors, senders, gaps, quarantine, and the counters that health shows."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable
+
+import msgspec
+
+from storage.batches import Batch, CollectorStatus, Gap, SourceBeat, Written
+
+MAX_RAW_BYTES = 65_536
+MAX_WORD_CHARS = 4_096
+_WAYS_THAT_CONNECT = ("stream",)
+
+
+def clean(text: str | None) -> str | None:
+    """Text that can surely be stored: lone surrogates replaced, cut at 4,096 characters."""
+    if text is None:
+        return None
+    text = text[:MAX_WORD_CHARS]
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
+class SourceBook:
+    """Rows about senders, in the transaction that is open."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self.counters: Counter[str] = Counter()
+        """What goes into `meta` when the transaction ends."""
+
+    def forget(self) -> None:
+        """The transaction was rolled back."""
+        self.counters.clear()
+
+    def cursor(self, source: str, epoch: str) -> int:
+        """The highest acknowledged number; 0 when there is none."""
+        row = self._connection.execute(
+            "SELECT acked FROM cursors WHERE source = ? AND epoch = ?", (clean(source), clean(epoch))
+        ).fetchone()
+        return row[0] if row else 0
+
+    def advance(self, source: str, epoch: str, acked: int) -> None:
+        """Move the cursor."""
+        self._connection.execute(
+            "INSERT INTO cursors VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET acked = excluded.acked",
+            (clean(source), clean(epoch), acked),
+        )
+
+    def quarantine(self, source: str, at_ms: int, why: str, raw: bytes, *, once: bool = False) -> bool:
+        """Keep what could not be read; with `once`, unless the very same is there. Returns whether it was kept."""
+        row = (at_ms, clean(source), clean(why), bytes(raw[:MAX_RAW_BYTES]))
+        if once:
+            found = self._connection.execute(
+                "SELECT 1 FROM quarantine_items WHERE source = ? AND why = ? AND raw = ? LIMIT 1", row[1:]
+            ).fetchone()
+            if found:
+                return False
+        self._connection.execute(
+            "INSERT INTO quarantine_items (at_ms, source, why, raw) VALUES (?, ?, ?, ?)", row
+        )
+        self.counters["quarantined"] += 1
+        return True
+
+    def add_gaps(self, gaps: Iterable[Gap]) -> int:
+        """Record gaps; returns how many were not known."""
+        new = 0
+        for gap in gaps:
+            new += self._connection.execute(
+                "INSERT OR IGNORE INTO known_gaps (from_ms, to_ms, source, cause) VALUES (?, ?, ?, ?)",
+                (gap.from_ms, max(gap.from_ms, gap.to_ms), clean(gap.source), clean(gap.cause)),
+            ).rowcount
+        self.counters["gaps"] += new
+        return new
+
+    def received(self, batch: Batch, written: Written, gaps: int) -> None:
+        """Add a batch to what is known of its sender."""
+        connected = 1 if batch.way in _WAYS_THAT_CONNECT else None
+        self._connection.execute(
+            "INSERT INTO sources (source, way, connected, first_received_ms, last_received_ms,"
+            " events, requests, duplicates, quarantined, gaps, acked) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT DO UPDATE SET way = excluded.way,"
+            " last_received_ms = max(coalesce(last_received_ms, 0), excluded.last_received_ms),"
+            " events = events + excluded.events, requests = requests + excluded.requests,"
+            " duplicates = duplicates + excluded.duplicates, quarantined = quarantined + excluded.quarantined,"
+            " gaps = gaps + excluded.gaps, acked = coalesce(excluded.acked, acked)",
+            (
+                clean(batch.source),
+                clean(batch.way),
+                connected,
+                batch.received_ms,
+                batch.received_ms,
+                written.events,
+                written.traffic,
+                written.duplicates,
+                written.quarantined,
+                gaps,
+                batch.upto,
+            ),
+        )
+        self._connection.execute(
+            "INSERT INTO meta VALUES ('last_received_ms', ?)"
+            " ON CONFLICT DO UPDATE SET value = max(value, excluded.value)",
+            (batch.received_ms,),
+        )
+
+    def beat(self, beat: SourceBeat) -> None:
+        """Record a sign of life."""
+        self._connection.execute(
+            "INSERT INTO sources (source, way, connected, peer, node_id, hostname, version,"
+            " first_received_ms, last_beat_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT DO UPDATE SET way = excluded.way, connected = excluded.connected,"
+            " peer = coalesce(excluded.peer, peer), node_id = coalesce(excluded.node_id, node_id),"
+            " hostname = coalesce(excluded.hostname, hostname), version = coalesce(excluded.version, version),"
+            " last_beat_ms = max(coalesce(last_beat_ms, 0), excluded.last_beat_ms)",
+            (
+                clean(beat.source),
+                clean(beat.way),
+                int(beat.connected),
+                clean(beat.peer),
+                clean(beat.node_id),
+                clean(beat.hostname),
+                clean(beat.version),
+                beat.at_ms,
+                beat.at_ms,
+            ),
+        )
+
+    def status(self, status: CollectorStatus) -> None:
+        """Overwrite what the collector says about itself."""
+        text = msgspec.json.encode(status).decode("utf-8")
+        self._connection.execute(
+            "INSERT INTO collector_status VALUES (1, ?) ON CONFLICT DO UPDATE SET status = excluded.status",
+            (text,),
+        )
+
+    def flush(self) -> None:
+        """Add the counters of this transaction to the stored ones."""
+        self._connection.executemany(
+            "INSERT INTO meta VALUES (?, ?) ON CONFLICT DO UPDATE SET value = value + excluded.value",
+            [(name, n) for name, n in self.counters.items() if n],
+        )
+        self.counters.clear()

@@ -1,0 +1,122 @@
+"""Requests that broke no limit: each counts once, in totals only."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import OrderedDict
+
+from domain.events import Traffic
+from domain.windows import MINUTE_MS
+from storage.codes import NONE_KEY, OTHER_KEY, Dim, outcome_of_status
+from storage.writing.entities import EntityBook
+from storage.writing.keys import KeyBook, check_integer
+from storage.writing.resends import ResendMemory
+from storage.writing.rollups import Combo, Rollups
+
+MAX_MINUTES = 16
+"""Minutes whose addresses are held in memory; others are read again from the totals."""
+
+
+class TrafficFolder:
+    """Folds requests into the totals of the transaction that is open.
+
+    Args:
+        most_addresses: Addresses told apart per minute; the rest count under `~other`.
+    """
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        keys: KeyBook,
+        entities: EntityBook,
+        rollups: Rollups,
+        resends: ResendMemory,
+        most_addresses: int,
+    ) -> None:
+        self._connection = connection
+        self._keys = keys
+        self._entities = entities
+        self._rollups = rollups
+        self._resends = resends
+        self._most_addresses = most_addresses
+        self._addresses: OrderedDict[int, set[str]] = OrderedDict()
+        self._combos: dict[tuple[object, ...], Combo] = {}
+        self.folded = 0
+        """Requests of this transaction whose address was not told apart."""
+
+    def forget(self) -> None:
+        """Drop everything remembered: it may have been rolled back."""
+        self._addresses.clear()
+        self.finish()
+
+    def finish(self) -> None:
+        """The transaction is over."""
+        self._combos.clear()
+        self.folded = 0
+
+    def fold(self, traffic: Traffic) -> int:
+        """Count one item; returns how many requests were new (0 when it came before).
+
+        Raises:
+            ValueError: It cannot be stored.
+        """
+        if self._resends.is_known(traffic.fingerprint):
+            return 0
+        what = (
+            traffic.at_ms // MINUTE_MS,
+            traffic.consumer_id,
+            traffic.ip,
+            traffic.route_id,
+            traffic.node,
+            traffic.status,
+            traffic.consumer,
+            traffic.service_id,
+            traffic.service,
+            traffic.route,
+            traffic.upstream_limited,
+        )
+        combo = self._combos.get(what)
+        if combo is None:
+            combo = self._combos[what] = self._combo(traffic)
+        check_integer(traffic.fingerprint, "fingerprint")
+        check_integer(traffic.at_ms, "at_ms")
+        self._rollups.add(traffic.at_ms, combo, traffic.count)
+        self._resends.add(traffic.fingerprint)
+        if combo[1] == OTHER_KEY:
+            self.folded += traffic.count
+        return traffic.count
+
+    def _combo(self, traffic: Traffic) -> Combo:
+        who, at_ms = self._entities.who, traffic.at_ms
+        return (
+            who(Dim.CONSUMER, traffic.consumer_id, traffic.consumer, at_ms)[0],
+            self._address(traffic.ip, at_ms),
+            who(Dim.SERVICE, traffic.service_id, traffic.service, at_ms)[0],
+            who(Dim.ROUTE, traffic.route_id, traffic.route, at_ms)[0],
+            self._keys.key(Dim.NODE, traffic.node),
+            NONE_KEY,
+            outcome_of_status(traffic.status, upstream_limited=traffic.upstream_limited),
+        )
+
+    def _address(self, ip: str | None, at_ms: int) -> int:
+        if ip is None:
+            return NONE_KEY
+        seen = self._seen_in(at_ms // MINUTE_MS)
+        if ip not in seen:
+            if len(seen) >= self._most_addresses:
+                return OTHER_KEY
+            seen.add(ip)
+        return self._keys.key(Dim.IP, ip)
+
+    def _seen_in(self, minute: int) -> set[str]:
+        seen = self._addresses.get(minute)
+        if seen is None:
+            rows = self._connection.execute(
+                "SELECT k.value FROM activity a JOIN keys k ON k.key_id = a.key"
+                " WHERE a.res = 1 AND a.dim = ? AND a.bucket_s = ? AND a.key > 1",
+                (Dim.IP, minute * 60),
+            )
+            seen = self._addresses[minute] = {value for (value,) in rows}
+            if len(self._addresses) > MAX_MINUTES:
+                self._addresses.popitem(last=False)
+        return seen
