@@ -67,7 +67,10 @@ def judge_answer(body: bytes, address: str, database: str) -> tuple[Probe, str]:
         return Probe.OTHER, f"something that is not a collector answers on {address}"
     theirs = answer.get("database")
     if not isinstance(theirs, str) or Path(theirs).resolve() != Path(database).resolve():
-        return Probe.OTHER, f"the collector on {address} writes {theirs or 'another database'}, not {database}"
+        return (
+            Probe.OTHER,
+            f"the collector on {address} writes {theirs or 'another database'}, not {database}",
+        )
     return Probe.OURS, ""
 
 

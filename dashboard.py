@@ -1,0 +1,31 @@
+"""Gatewatch: `streamlit run dashboard.py`. The pages are in ui/, what runs beside them in ui/server/."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import streamlit as st
+
+from settings import load_settings
+from ui.server.serving import DashboardServer
+from ui.store import now_ms, open_reader
+
+ROOT = Path(__file__).resolve().parent
+
+environ = dict(os.environ)  # noqa: TID251 - the collector is our child and inherits ours
+environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), environ.get("PYTHONPATH"))))
+server = DashboardServer(
+    load_settings(),
+    ROOT,
+    environ,
+    open_reader,
+    now_ms,
+    lambda: st.get_option("server.allowedHosts"),
+)
+app = st.App(
+    str(ROOT / "ui" / "main.py"),
+    lifespan=server.lifespan,
+    routes=server.routes(),
+    middleware=server.middleware(),
+)

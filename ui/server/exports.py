@@ -1,0 +1,150 @@
+"""Downloads of events without a limit: read on the way, so that a million rows cost no memory.
+
+The URL carries the question in the words of the page's own URL, and a ticket that a page of ours made.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from urllib.parse import urlencode
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
+
+from domain.filters import Filters
+from domain.windows import Window
+from storage.protocol import Reader
+from storage.rows import EventQuery, EventRow
+from ui.csv_safe import csv_line
+from ui.server.tickets import EXPORT_LIFETIME_MS, TicketRefused, Tickets
+
+PURPOSE = "export"
+COLUMNS = ("at", *EventRow.__struct_fields__)
+"""`at` is ISO 8601 in UTC; the rest are the fields of a stored event."""
+TYPES = {"csv": "text/csv; charset=utf-8; header=present", "jsonl": "application/jsonl; charset=utf-8"}
+LINES_AT_ONCE = 500
+
+
+def export_url(tickets: Tickets, form: str, query: EventQuery, *, sample: bool = False) -> str:
+    """The address of a download, good for 15 minutes.
+
+    Args:
+        tickets: The server's.
+        form: `csv` or `jsonl`.
+        query: Which events.
+        sample: Whether of the sample's database.
+    """
+    params: dict[str, list[str]] = {
+        "from": [str(query.window.from_ms)],
+        "to": [str(query.window.to_ms)],
+        **query.filters.to_params(),
+        "kind": list(query.kinds),
+        "event": list(query.events),
+        "certainty": list(query.certainties),
+        "violations": ["1"] if query.violations_only else [],
+        "text": [query.text] if query.text else [],
+        "sample": ["1"] if sample else [],
+    }
+    params["ticket"] = [tickets.issue(PURPOSE, None, EXPORT_LIFETIME_MS)]
+    return f"/gatewatch/export/events.{form}?{urlencode(params, doseq=True)}"
+
+
+def read_query(params: Mapping[str, Sequence[str]]) -> EventQuery:
+    """The question of a URL.
+
+    Raises:
+        ValueError: The window is missing or is none.
+    """
+
+    def one(name: str) -> str:
+        return next(iter(params.get(name, ())), "")
+
+    if not (one("from").isdecimal() and one("to").isdecimal()):
+        raise ValueError("from and to are milliseconds since 1970")
+    return EventQuery(
+        window=Window(int(one("from")), int(one("to"))),
+        filters=Filters.from_params(params),
+        kinds=tuple(params.get("kind", ())),
+        events=tuple(params.get("event", ())),
+        certainties=tuple(params.get("certainty", ())),
+        violations_only=one("violations") == "1",
+        text=one("text"),
+    )
+
+
+def file_name(query: EventQuery, form: str, *, sample: bool) -> str:
+    """Says what is inside: `gatewatch-violations_20260113T093000Z_20260113T100000Z_consumer-acme_UTC.csv`."""
+    what = "violations" if query.violations_only else "events"
+    parts = [("sample-" if sample else "gatewatch-") + what]
+    parts += [
+        _instant(at_ms).strftime("%Y%m%dT%H%M%SZ") for at_ms in (query.window.from_ms, query.window.to_ms)
+    ]
+    parts += [f"{name}-{value}" for name, values in query.filters.to_params().items() for value in values]
+    parts += [*query.kinds, "UTC"]
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", "_".join(parts))[:150] + f".{form}"
+
+
+def csv_rows(rows: Iterator[EventRow]) -> Iterator[str]:
+    """A header row, then one line per event, newest first."""
+    yield csv_line(COLUMNS)
+    for row in rows:
+        yield csv_line((_iso(row.at_ms), *(getattr(row, name) for name in COLUMNS[1:])))
+
+
+def jsonl_rows(rows: Iterator[EventRow]) -> Iterator[str]:
+    """One JSON object per event, newest first."""
+    for row in rows:
+        values = {name: getattr(row, name) for name in COLUMNS[1:]}
+        yield orjson.dumps({"at": _iso(row.at_ms), **values}).decode() + "\n"
+
+
+def _instant(at_ms: int) -> datetime.datetime:
+    epoch = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+    return epoch + datetime.timedelta(milliseconds=at_ms)
+
+
+def _iso(at_ms: int) -> str:
+    return _instant(at_ms).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _blocks(lines: Iterator[str]) -> Iterator[bytes]:
+    """Several lines at once: a block costs a change of threads."""
+    block: list[str] = []
+    for line in lines:
+        block.append(line)
+        if len(block) >= LINES_AT_ONCE:
+            yield "".join(block).encode("utf-8", "backslashreplace")
+            block.clear()
+    yield "".join(block).encode("utf-8", "backslashreplace")
+
+
+class Exports:
+    """Answers `/gatewatch/export/events.csv` and `.jsonl`."""
+
+    def __init__(self, tickets: Tickets, reader_of: Callable[[bool], Reader]) -> None:
+        self._tickets = tickets
+        self._reader_of = reader_of
+
+    async def serve(self, request: Request) -> Response:
+        """Stream what the URL asks for; a read that fails on the way breaks the download visibly."""
+        if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+            return PlainTextResponse("another site asked for this download", 403)
+        params = {name: request.query_params.getlist(name) for name in request.query_params}
+        try:
+            self._tickets.check(next(iter(params.get("ticket", ())), ""), PURPOSE)
+        except TicketRefused as error:
+            return PlainTextResponse(error.reason, 403)
+        try:
+            query = read_query(params)
+        except ValueError as error:
+            return PlainTextResponse(str(error), 400)
+        sample = params.get("sample") == ["1"]
+        form = request.path_params["form"]
+        rows = self._reader_of(sample).stream_events(query)
+        lines = csv_rows(rows) if form == "csv" else jsonl_rows(rows)
+        name = file_name(query, form, sample=sample)
+        headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+        return StreamingResponse(_blocks(lines), headers=headers, media_type=TYPES[form])

@@ -1,0 +1,116 @@
+"""Rows of the store as the JSON that the live board draws. Texts go out as they are; the board never
+reads them as markup.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from domain.filters import OTHER_TOKEN, Dimension, Filters
+from storage.rows import EventRow, Freshness, Top
+from ui import wording_live as words
+from ui.live_state import Feed, Screen, is_connected, judge_feed
+
+TOPS = (Dimension.CONSUMER, Dimension.IP, Dimension.SERVICE, Dimension.LIMIT)
+TOP_ROWS = 6
+
+
+def feed_json(feed: Feed, freshness: Freshness) -> dict[str, Any]:
+    """The status strip."""
+    icon, word = words.FEED_WORDS[feed.state]
+    streams = [s for s in freshness.sources if s.connected is not None]
+    collector = freshness.collector
+    open_now = [s for s in streams if collector is not None and is_connected(s, collector.beat_ms)]
+    return {
+        "state": str(feed.state),
+        "icon": icon,
+        "word": word,
+        "as_of_ms": feed.as_of_ms,
+        "why": feed.detail or words.CAUSES[feed.cause],
+        "trusted": feed.is_trusted,
+        "collector": None if collector is None else collector.state,
+        "collector_since_ms": None if collector is None else collector.started_ms,
+        "streams": len(streams),
+        "streams_open": len(open_now),
+        "senders": [
+            {
+                "name": s.hostname or s.source,
+                "way": s.way,
+                "open": s in open_now if s.connected is not None else None,
+                "last_ms": max(filter(None, (s.last_received_ms, s.last_beat_ms)), default=None),
+            }
+            for s in freshness.sources[:50]
+        ],
+    }
+
+
+def screen_json(
+    screen: Screen, feed: Feed, filters: Filters, unfiltered: int | None, length_ms: int, http: str
+) -> dict[str, Any]:
+    """What to show instead of, or above, the numbers."""
+    found: dict[str, Any] = {
+        "kind": str(screen),
+        "sentence": words.screen_sentence(screen, feed, unfiltered, length_ms),
+    }
+    if screen == Screen.FILTERED:
+        found["remove"] = [
+            {"text": text, "dimension": dim, "value": value, "excluded": excluded}
+            for text, dim, value, excluded in words.filter_words(filters)
+        ]
+    if screen == Screen.EMPTY:
+        found |= {
+            "title": words.EMPTY_TITLE,
+            "steps": list(words.EMPTY_STEPS),
+            "snippet": words.HTTP_LOG_SNIPPET.replace("ADDRESS", http),
+            "play": words.PLAY_SAMPLE,
+        }
+    return found
+
+
+def top_json(dimension: Dimension, top: Top, colours: Mapping[str, str]) -> dict[str, Any]:
+    """One top list. Its heading counts what the list leaves out."""
+    most = max((row.violations for row in top.rows), default=0)
+    distinct = f"at least {top.distinct:,}" if top.at_least else f"{top.distinct:,}"
+    return {
+        "dimension": str(dimension),
+        "title": f"Top {words.PLURALS[dimension]}",
+        "distinct": distinct,
+        "rest": f"{top.rest:,}" if top.rest else "",
+        "rows": [
+            {
+                "token": row.token,
+                "label": words.label(dimension, row.token, row.label),
+                "count": f"{row.violations:,}",
+                "probable": f"{row.probable:,}" if row.probable else "",
+                "requests": None if row.requests is None else f"{row.requests:,}",
+                "share": row.violations / most if most else 0,
+                "colour": colours.get(row.token, ""),
+                "last_ms": row.last_ms,
+                "can_filter": row.token != OTHER_TOKEN,
+            }
+            for row in top.rows
+        ],
+    }
+
+
+def tail_json(row: EventRow) -> dict[str, Any]:
+    """One row of the tail. What is not known is null."""
+    return {
+        "seq": row.seq,
+        "at_ms": row.at_ms,
+        "consumer": row.consumer,
+        "ip": row.ip,
+        "service": row.service,
+        "route": row.route,
+        "status": row.status,
+        "limit": words.limit(row.limit_value, row.limit_name, row.window_s),
+        "certainty": row.certainty,
+        "evidence": row.evidence,
+    }
+
+
+def feed_now(freshness: Freshness, now_ms: int) -> tuple[Feed, dict[str, Any]]:
+    """The feed judged, and its JSON."""
+    feed = judge_feed(freshness, now_ms)
+    return feed, feed_json(feed, freshness)

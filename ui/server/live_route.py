@@ -1,0 +1,159 @@
+"""The WebSocket that pushes live views: `/gatewatch/live`.
+
+    browser  {"t":"watch","ticket":"..."}          within 5 s, and again whenever it wants another view
+    server   {"t":"fresh"|"tail"|"full"|"trouble"|"ticket"|"skipped", ...}
+
+Close codes: 4400 not understood, 4401 ticket refused (ask the page for a new one), 4403 another site's page,
+4429 too many views.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+import orjson
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from ui.server.hub import Channel, Hub, TooManyViews
+from ui.server.outbox import Outbox, Slot
+from ui.server.subscription import Subscription
+from ui.server.tickets import LIVE_LIFETIME_MS, TicketRefused, Tickets
+
+PURPOSE = "live"
+HELLO_LIMIT_S = 5.0
+SEND_LIMIT_S = 20.0
+"""A browser that takes nothing for so long is gone."""
+RENEW_EVERY_S = LIVE_LIFETIME_MS / 1000 / 4
+MAX_VIEWERS = 500
+NOT_UNDERSTOOD, REFUSED, FOREIGN, BUSY = 4400, 4401, 4403, 4429
+
+
+class Refusal(Exception):  # noqa: N818 - reads as what happened
+    """The connection closes with this code and sentence."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        self.code = code
+        self.reason = reason
+        super().__init__(f"{code} {reason}")
+
+
+def is_own_origin(origin: str | None, host: str | None) -> bool:
+    """Whether a browser says that the page asking is one of ours. A missing Origin is no browser: refused."""
+    return bool(origin) and bool(host) and urlsplit(origin or "").netloc.lower() == (host or "").lower()
+
+
+def is_known_host(host: str | None, allowed: Sequence[str]) -> bool:
+    """Whether we are called by a name of ours; an attacker's name that points here is not one.
+
+    An empty list allows every name, as Streamlit's `server.allowedHosts` does.
+    """
+    name = urlsplit(f"//{host or ''}").hostname
+    return not allowed or (name is not None and name in {entry.strip("[]").lower() for entry in allowed})
+
+
+class LiveRoute:
+    """Serves one WebSocket per open Live page."""
+
+    def __init__(self, hub: Hub, tickets: Tickets, allowed_hosts: Callable[[], Sequence[str]]) -> None:
+        self._hub = hub
+        self._tickets = tickets
+        self._allowed_hosts = allowed_hosts
+        self._viewers = 0
+
+    async def __call__(self, socket: WebSocket) -> None:
+        """Serve until either side leaves."""
+        await socket.accept()
+        try:
+            self._admit(socket)
+            self._viewers += 1
+            try:
+                await self._serve(socket)
+            finally:
+                self._viewers -= 1
+        except Refusal as refusal:
+            with contextlib.suppress(RuntimeError, WebSocketDisconnect):
+                await socket.close(refusal.code, refusal.reason)
+        except WebSocketDisconnect:
+            return
+
+    def _admit(self, socket: WebSocket) -> None:
+        host = socket.headers.get("host")
+        if not is_known_host(host, self._allowed_hosts()):
+            raise Refusal(FOREIGN, "this host name is not one of ours")
+        if not is_own_origin(socket.headers.get("origin"), host):
+            raise Refusal(FOREIGN, "the page asking is not one of ours")
+        if self._viewers >= MAX_VIEWERS:
+            raise Refusal(BUSY, f"{MAX_VIEWERS} browsers watch already")
+
+    async def _serve(self, socket: WebSocket) -> None:
+        try:
+            async with asyncio.timeout(HELLO_LIMIT_S):
+                subscription = self._understood(await socket.receive_text())
+        except TimeoutError as error:
+            raise Refusal(NOT_UNDERSTOOD, "no ticket was shown within 5 s") from error
+        while True:
+            next_one = await self._watch(socket, subscription)
+            if next_one is None:
+                return
+            subscription = next_one
+
+    async def _watch(self, socket: WebSocket, subscription: Subscription) -> Subscription | None:
+        """Push one view until the browser asks for another (returned) or leaves (None)."""
+        outbox = Outbox()
+        try:
+            channel = self._hub.join(subscription, outbox)
+        except TooManyViews as error:
+            raise Refusal(BUSY, "too many different views are open") from error
+        tasks = (
+            asyncio.create_task(self._push(socket, outbox, channel)),
+            asyncio.create_task(self._renew(outbox, subscription)),
+        )
+        asking = asyncio.create_task(socket.receive_text())
+        try:
+            await asyncio.wait({asking, tasks[0]}, return_when=asyncio.FIRST_COMPLETED)
+            return self._understood(asking.result()) if asking.done() else None
+        finally:
+            self._hub.leave(subscription, outbox)
+            for task in (*tasks, asking):
+                task.cancel()
+            await asyncio.gather(*tasks, asking, return_exceptions=True)
+
+    def _understood(self, text: str) -> Subscription:
+        try:
+            message: Any = orjson.loads(text)
+            ticket = message["ticket"] if message["t"] == "watch" else None
+        except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+            raise Refusal(NOT_UNDERSTOOD, "expected a watch message with a ticket") from error
+        if not isinstance(ticket, str):
+            raise Refusal(NOT_UNDERSTOOD, "expected a watch message with a ticket")
+        try:
+            return Subscription.from_json(self._tickets.check(ticket, PURPOSE))
+        except TicketRefused as error:
+            raise Refusal(REFUSED, error.reason) from error
+
+    async def _push(self, socket: WebSocket, outbox: Outbox, channel: Channel) -> None:
+        while True:
+            messages = await outbox.take()
+            if outbox.has_lost_tail:
+                outbox.has_lost_tail = False
+                told = {"t": "skipped", "messages": outbox.dropped}
+                messages += [orjson.dumps(told), orjson.dumps(channel.view.whole_tail())]
+            for message in messages:
+                async with asyncio.timeout(SEND_LIMIT_S):
+                    await socket.send_text(message.decode())
+
+    async def _renew(self, outbox: Outbox, subscription: Subscription) -> None:
+        """Send a fresh ticket well before the one in hand ends."""
+        while True:
+            await asyncio.sleep(RENEW_EVERY_S)
+            ticket = issue_live_ticket(self._tickets, subscription)
+            outbox.put(Slot.TICKET, orjson.dumps({"t": "ticket", "ticket": ticket}))
+
+
+def issue_live_ticket(tickets: Tickets, subscription: Subscription) -> str:
+    """The right to watch this view for an hour."""
+    return tickets.issue(PURPOSE, subscription.canonical().to_json(), LIVE_LIFETIME_MS)

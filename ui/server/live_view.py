@@ -1,0 +1,128 @@
+"""One subscription computed from a reader: a full picture, and the small news in between.
+
+Every method reads; the hub calls them on the store's own thread, never two at once.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from domain.filters import OTHER_TOKEN, Dimension, Filters
+from domain.windows import MINUTE_MS, Window, ceil_ms, floor_ms
+from storage.protocol import Reader
+from storage.rows import EventQuery, Freshness, Totals
+from ui import wording_live as words
+from ui.charts.live import assign_colours, live_figure
+from ui.live_state import decide_screen
+from ui.server.live_frame import TOP_ROWS, TOPS, feed_now, screen_json, tail_json, top_json
+from ui.server.subscription import Subscription
+from ui.server.tiles import Numbers, tiles
+
+TAIL_ROWS = 200
+SPARK_POINTS = 15
+AHEAD_MS = 5 * MINUTE_MS
+"""How far ahead a sender's clock may run and its events still belong to a window that ends now."""
+
+
+class LiveView:
+    """Keeps only what the next picture can build on: colours, slices of the sparklines, the tail."""
+
+    def __init__(self, subscription: Subscription, reader: Reader, http: str) -> None:
+        self.subscription = subscription
+        self._reader = reader
+        self._http = http
+        self._colours: dict[Dimension, dict[str, str]] = {}
+        self._slices: dict[int, Totals] = {}
+        self._tail: list[dict[str, Any]] = []
+        self._last_seq = 0
+        self._screen: dict[str, Any] | None = None
+
+    def fresh(self, freshness: Freshness, now_ms: int) -> dict[str, Any]:
+        """How current everything is; no query of its own."""
+        _, shown = feed_now(freshness, now_ms)
+        return {"t": "fresh", "now_ms": now_ms, "feed": shown}
+
+    def news(self, now_ms: int) -> dict[str, Any] | None:
+        """Rows of the tail that came since the last call, newest first; None when there are none."""
+        window = self.subscription.window(now_ms)
+        query = EventQuery(
+            window=Window(window.from_ms, window.to_ms + AHEAD_MS),
+            filters=self.subscription.filters,
+            violations_only=True,
+        )
+        rows = self._reader.tail(query, self._last_seq, TAIL_ROWS)
+        if not rows:
+            return None
+        self._last_seq = rows[0].seq
+        shown = [tail_json(row) for row in rows]
+        self._tail = (shown + self._tail)[:TAIL_ROWS]
+        return {"t": "tail", "now_ms": now_ms, "rows": shown}
+
+    def whole_tail(self) -> dict[str, Any]:
+        """The newest rows, for someone who has just come or fallen behind."""
+        return {"t": "tail", "whole": True, "rows": self._tail}
+
+    def full(self, freshness: Freshness, now_ms: int) -> dict[str, Any]:
+        """The whole picture."""
+        sub, window = self.subscription, self.subscription.window(now_ms)
+        totals = self._reader.totals(window, sub.filters)
+        unfiltered = self._reader.totals(window, Filters()).violations if sub.filters else None
+        feed, feed_shown = feed_now(freshness, now_ms)
+        screen = decide_screen(feed, sub.filters, totals.violations, unfiltered, is_past=sub.is_past(now_ms))
+        return {
+            "t": "full",
+            "now_ms": now_ms,
+            "from_ms": window.from_ms,
+            "to_ms": window.to_ms,
+            "bucket_ms": sub.bucket_ms,
+            "past": sub.is_past(now_ms),
+            "feed": feed_shown,
+            "screen": screen_json(screen, feed, sub.filters, unfiltered, window.length_ms, self._http),
+            "matching": None if unfiltered is None else f"{totals.violations:,} of {unfiltered:,} violations",
+            "tiles": tiles(self._numbers(totals, freshness, now_ms)),
+            **self._chart(window, now_ms),
+            "tops": [self._top(dimension, window) for dimension in TOPS],
+        }
+
+    def _numbers(self, totals: Totals, freshness: Freshness, now_ms: int) -> Numbers:
+        sub = self.subscription
+        before = sub.previous(now_ms)
+        first_ms = min((s.first_received_ms for s in freshness.sources), default=now_ms)
+        return Numbers(
+            now=totals,
+            before=self._reader.totals(before, sub.filters) if first_ms <= before.from_ms else None,
+            spark=self._spark(sub.window(now_ms)),
+            freshness=freshness,
+            is_filtered=bool(sub.filters),
+            length_ms=sub.window(now_ms).length_ms,
+        )
+
+    def _spark(self, window: Window) -> tuple[Totals, ...]:
+        """Slices that are over are kept; the two newest are read again, for what arrives late."""
+        width_ms = ceil_ms(max(1, window.length_ms // SPARK_POINTS), self.subscription.bucket_ms)
+        starts = range(floor_ms(window.from_ms, width_ms), window.to_ms, width_ms)
+        kept = {start: self._slices[start] for start in starts[:-2] if start in self._slices}
+        for start in starts:
+            if start not in kept:
+                kept[start] = self._reader.totals(Window(start, start + width_ms), self.subscription.filters)
+        self._slices = kept
+        return tuple(kept[start] for start in starts)
+
+    def _chart(self, window: Window, now_ms: int) -> dict[str, Any]:
+        sub = self.subscription
+        series = self._reader.series(window, sub.filters, sub.group, sub.bucket_ms)
+        tokens = [row.token for row in series.groups]
+        colours = assign_colours(sub.group, tokens, self._colours.get(sub.group))
+        self._colours[sub.group] = colours
+        markers = self._reader.markers(window)
+        return {
+            "title": words.chart_title(sub.group, series.bucket_ms, len(series.groups)),
+            "group": str(sub.group),
+            "figure": live_figure(series, markers, sub.group, colours, now_ms),
+        }
+
+    def _top(self, dimension: Dimension, window: Window) -> dict[str, Any]:
+        top = self._reader.top(dimension, window, self.subscription.filters, TOP_ROWS)
+        colours = self._colours.get(dimension, {}) if dimension == self.subscription.group else {}
+        shown = {token: colour for token, colour in colours.items() if token != OTHER_TOKEN}
+        return top_json(dimension, top, shown)
