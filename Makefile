@@ -8,7 +8,7 @@ PORT ?= 8501
 OUT ?= artifacts
 
 .DEFAULT_GOAL := help
-.PHONY: help run collector simulate test test-fast test-e2e test-slow lint types bench screenshots settings-docs clean
+.PHONY: help run collector simulate test test-fast test-e2e test-plugin test-slow lint types bench screenshots settings-docs clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -22,14 +22,18 @@ collector: .venv/run.stamp ## Run only the collector, in the foreground
 simulate: .venv/run.stamp ## Stream made-up, labelled traffic with attacks into the running collector
 	$(BIN)/python -m collector simulate --to ws://127.0.0.1:8765/v1/stream --scenario burst --scenario leaked-key
 
-test: lint types test-fast test-e2e ## Set up, then style, types and all tests but the slow ones
+test: lint types test-fast test-e2e test-plugin ## Set up, then style, types and all tests but the slow ones
 
 test-fast: .venv/dev.stamp ## Only the tests without processes and browsers
 	$(BIN)/python -m pytest -n auto -m "not e2e and not slow"
 
 test-e2e: .venv/dev.stamp ## Tests with real processes and a real browser
 	@scripts/chromium
+	@kong-plugin/test setup
 	$(BIN)/python -m pytest -m "e2e and not slow" -s
+
+test-plugin: ## The Kong plugin's own checks: style, specs, a real nginx
+	@kong-plugin/test
 
 test-slow: .venv/dev.stamp ## Tests that take minutes: soak, ten-minute live session
 	@scripts/chromium
