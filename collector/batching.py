@@ -46,6 +46,8 @@ def add(whole: Decoded, item: Decoded) -> None:
     whole.traffic += item.traffic
     whole.entities += item.entities
     whole.plugins += item.plugins
+    whole.signs += item.signs
+    whole.targets += item.targets
     whole.quarantined += item.quarantined
     whole.entries += item.entries
 
@@ -61,7 +63,15 @@ def dead_items(gathered: Gathered, refused: Sequence[Dead]) -> list[tuple[int, s
 def weight(batch: Batch) -> int:
     """How many rows a batch is worth, at least 1."""
     decoded = batch.decoded
-    parts = (decoded.events, decoded.traffic, decoded.entities, decoded.plugins, decoded.quarantined)
+    parts = (
+        decoded.events,
+        decoded.traffic,
+        decoded.entities,
+        decoded.plugins,
+        decoded.signs,
+        decoded.targets,
+        decoded.quarantined,
+    )
     return max(1, sum(len(part) for part in parts))
 
 

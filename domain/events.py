@@ -11,6 +11,8 @@ from typing import Any
 
 import msgspec
 
+from domain.signs import NodeSign, TargetSeen
+
 
 class Kind(StrEnum):
     """The five kinds. A message may carry another one: it is kept whole and counted."""
@@ -155,6 +157,10 @@ class Decoded(msgspec.Struct, kw_only=True):
     plugins: list[PluginSeen] = msgspec.field(default_factory=list)
     plugins_complete: bool = False
     """`plugins` is the whole list of that Kong (an Admin API answer), not one change."""
+    signs: list[NodeSign] = msgspec.field(default_factory=list)
+    """Signs of life of nodes, in the order of the message."""
+    targets: list[TargetSeen] = msgspec.field(default_factory=list)
+    """The health of targets as a node reported it when asked; changes become events in the store."""
     quarantined: list[Quarantined] = msgspec.field(default_factory=list)
     entries: int = 0
     """How many things the message held, good and bad."""
