@@ -131,6 +131,17 @@ AT_SUSPECT, IS_REQUEST, ASIDE, NAMED_ONLY = 1, 2, 4, 8
 """Bits of `events.flags`: clock out of bounds; is one request; its request was counted as traffic already;
 the consumer came without an id."""
 
+META_EVENTS, META_FOLDED, META_LAST_SEQ = "events", "folded", "last_seq"
+META_QUARANTINED, META_GAPS, META_LAST_RECEIVED = "quarantined", "gaps", "last_received_ms"
+"""Names in `meta`: events ever stored, requests whose address was folded, the newest arrival number, things
+ever quarantined, gaps ever recorded, the newest arrival of anything."""
+
+
+def meta_distinct(dim: int) -> str:
+    """The name in `meta` of how many words of a dimension were ever seen: `distinct.consumer`."""
+    return f"distinct.{Dim(dim).name.lower()}"
+
+
 BLOCK_BITS = 10
 """Events are summed up in blocks of 1,024 arrival numbers, so that a time is found without an index."""
 

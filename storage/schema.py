@@ -92,7 +92,6 @@ CREATE TABLE event_blocks (
 CREATE TABLE judgements (
     seq INTEGER PRIMARY KEY,        -- events that came as probable or ruled out, as they came
     at_ms INTEGER NOT NULL, certainty INTEGER NOT NULL, status INTEGER NOT NULL, answer_bytes INTEGER,
-    route INTEGER NOT NULL, service INTEGER NOT NULL, consumer INTEGER NOT NULL,
     limit_key INTEGER NOT NULL, evidence INTEGER
 ) STRICT;
 
@@ -118,7 +117,7 @@ CREATE TABLE kind_counts (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE cursors (
-    source TEXT, epoch TEXT, acked INTEGER NOT NULL, PRIMARY KEY (source, epoch)
+    source TEXT, epoch TEXT, acked INTEGER NOT NULL, moved_ms INTEGER NOT NULL, PRIMARY KEY (source, epoch)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE sources (
     source TEXT PRIMARY KEY, way TEXT NOT NULL, connected INTEGER, peer TEXT,
@@ -140,6 +139,9 @@ CREATE TABLE quarantine_items (
 CREATE TABLE plugins (
     plugin_id TEXT, at_ms INTEGER, source TEXT NOT NULL, body TEXT NOT NULL,
     PRIMARY KEY (plugin_id, at_ms)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE plugin_sources (
+    source TEXT, plugin_id TEXT, PRIMARY KEY (source, plugin_id)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE resends (resend_id INTEGER PRIMARY KEY, marks BLOB NOT NULL) STRICT
 """
@@ -165,8 +167,6 @@ CREATE INDEX events_by_ip ON events (ip) WHERE ip > 1;
 CREATE INDEX events_by_kind ON events (kind, at_ms) WHERE kind > 1;
 -- "at least", and what an exact event takes the count of
 CREATE INDEX events_inexact ON events (at_ms) WHERE inexact = 1;
--- events judged anew when the plugins of their route become known
-CREATE INDEX judgements_by_route ON judgements (route);
 -- one consumer's or one address's past
 CREATE INDEX activity_by_key ON activity (dim, key, res, bucket_s) WHERE dim BETWEEN 1 AND 2;
 -- a combination's number, when the writer meets it; all combinations of a consumer
@@ -184,22 +184,30 @@ CREATE INDEX quarantine_items_by_time ON quarantine_items (at_ms)
 """
 
 
+def execute(db: Database, script: str) -> None:
+    """Run the statements of a script, each ended by `;` and a new line, in the transaction that is open.
+
+    `executescript` would commit that transaction first.
+    """
+    for statement in script.split(";\n"):
+        db.conn.execute(statement)
+
+
 @migrations()
 def m001_tables(db: Database) -> None:
     """Everything that a first file needs, and the views that we promise to others."""
-    for script in (TABLES, INDEXES):
-        for statement in script.split(";\n"):
-            db.conn.execute(statement)
+    execute(db, TABLES)
+    execute(db, INDEXES)
     for name, query in VIEWS.items():
         db.conn.execute(f"CREATE VIEW {name} AS {query}")
 
 
-VERSION = 1
-"""How many migrations there are; a test holds the two together."""
+VERSION = len(migrations.pending(Database(memory=True)))
+"""How many migrations there are; every one of them stands above this line."""
 
 
 def prepare(connection: sqlite3.Connection, path: Path) -> None:
-    """Bring a file up to date.
+    """Bring a file up to date: the migrations that it has not seen, each in a transaction of its own.
 
     Raises:
         StoreCorrupt: A newer version of this program made the file.

@@ -13,7 +13,7 @@ from typing import Any
 
 from domain.events import EntitySeen
 from storage.codes import DIM_OF_ENTITY_TYPE, ENTITY_TYPE_OF, NONE_KEY, Dim
-from storage.writing.keys import KeyBook, check_text
+from storage.writing.keys import KeyBook, check_instant, check_text
 
 SEEN_EVERY_MS = 600_000
 """`seen_ms` is written at most every ten minutes, so that an unchanged name costs nothing."""
@@ -42,12 +42,12 @@ class EntityBook:
     def forget(self) -> None:
         """Drop everything remembered: it may have been rolled back."""
         for cache in (self._latest, self._deleted, self._attributes, self._bare, self._who):
-            cache.clear()  # type: ignore[attr-defined]
+            cache.clear()
 
     def who(
         self, dim: Dim, entity_id: str | None, name: str | None, at_ms: int
     ) -> tuple[int, int | None, bool]:
-        """The key of a consumer, service or route, the key of its name at that time, and whether it had no id.
+        """The key of a consumer, service or route, of its name at that time, and whether it had no id.
 
         The name's key is None where it is the key's first name.
 
@@ -73,6 +73,7 @@ class EntityBook:
         Raises:
             ValueError: A text cannot be stored.
         """
+        check_instant(seen.at_ms, "at_ms")
         if seen.name is not None:
             self._saw_name(seen.entity_type, seen.entity_id, seen.name, seen.at_ms)
         elif (seen.entity_type, seen.entity_id) not in self._deleted:

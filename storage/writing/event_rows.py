@@ -7,7 +7,10 @@ import sqlite3
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+import msgspec
+
 from domain.events import Event
+from domain.limits import number_in
 from storage.codes import (
     ASIDE,
     AT_SUSPECT,
@@ -26,7 +29,7 @@ from storage.codes import (
 )
 from storage.packing import pack_id, pack_payload, request_id_in
 from storage.writing.entities import EntityBook
-from storage.writing.keys import KeyBook, check_integer, check_text
+from storage.writing.keys import KeyBook, check_instant, check_integer, check_text
 from storage.writing.rollups import Combo
 
 MAX_JSON_CHARS = 1_048_576
@@ -41,6 +44,17 @@ _ADD_BLOCK = (
     "INSERT INTO event_blocks VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n,"
     " min_at_ms = min(min_at_ms, excluded.min_at_ms), max_at_ms = max(max_at_ms, excluded.max_at_ms)"
 )
+
+
+class _Response(msgspec.Struct):
+    headers: dict[str, Any]
+
+
+class _Entry(msgspec.Struct):
+    response: _Response
+
+
+_ENTRY = msgspec.json.Decoder(_Entry)
 
 
 class Prepared(NamedTuple):
@@ -64,6 +78,16 @@ class Prepared(NamedTuple):
     def is_violation(self) -> bool:
         """Whether it says that a limit refused, surely or probably."""
         return self.certainty in {CERTAIN, PROBABLE}
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the plugins of its route may tell more than the entry did."""
+        return (
+            self.certainty in {PROBABLE, RULED_OUT}
+            and self.is_exact
+            and bool(self.flags & IS_REQUEST)
+            and self.status is not None
+        )
 
 
 def outcome_of(certainty: int, flags: int, status: int | None) -> int | None:
@@ -125,8 +149,8 @@ class EventRows:
             ValueError: It cannot be stored; also `TypeError` and `AttributeError` for values of a wrong type.
         """
         keys, at_ms = self._keys, event.at_ms
-        for name in ("at_ms", "status"):
-            check_integer(getattr(event, name), name)
+        check_instant(at_ms, "at_ms")
+        check_integer(event.status, "status")
         payload = None if event.payload is None else pack_payload(event.payload)
         consumer, consumer_name, is_bare = self._entities.who(
             Dim.CONSUMER, event.consumer_id, event.consumer, at_ms
@@ -142,7 +166,9 @@ class EventRows:
             keys.limit(event.limit_name, event.limit_value, event.window_s),
         )
         certainty = CERTAINTY_CODES.get(event.certainty, 0)
-        flags = event.at_suspect * AT_SUSPECT + event.is_request * IS_REQUEST + is_bare * NAMED_ONLY
+        flags = (
+            bool(event.at_suspect) * AT_SUSPECT + bool(event.is_request) * IS_REQUEST + is_bare * NAMED_ONLY
+        )
         type_id = self._type(event.kind, event.event)
         evidence = None if event.evidence is None else keys.key(Dim.TEXT, event.evidence)
         row = (
@@ -197,20 +223,9 @@ class EventRows:
             self._details.append((seq, *ready.details))
         if ready.payload is not None:
             self._payloads.append((seq, ready.payload))
-        if ready.certainty in {PROBABLE, RULED_OUT} and ready.flags & IS_REQUEST and ready.status is not None:
+        if ready.is_open:
             self._judgements.append(
-                (
-                    seq,
-                    at_ms,
-                    ready.certainty,
-                    ready.status,
-                    answer_bytes,
-                    route,
-                    service,
-                    consumer,
-                    limit,
-                    evidence,
-                )
+                (seq, at_ms, ready.certainty, ready.status, answer_bytes, limit, evidence)
             )
         self._note_block(seq, at_ms)
         self.type_counts[type_id] = self.type_counts.get(type_id, 0) + 1
@@ -222,10 +237,10 @@ class EventRows:
         many(_ADD_EVENT, self._waiting)
         many(_ADD_DETAILS, self._details)
         many("INSERT INTO payloads VALUES (?, ?)", self._payloads)
-        many("INSERT INTO judgements VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", self._judgements)
+        many("INSERT INTO judgements VALUES (?, ?, ?, ?, ?, ?, ?)", self._judgements)
         many(_ADD_BLOCK, [(block, *sums) for block, sums in self._blocks.items()])
         for rows in (self._waiting, self._details, self._payloads, self._judgements):
-            rows.clear()  # type: ignore[attr-defined]
+            rows.clear()
         self._blocks.clear()
 
     def flush_types(self) -> None:
@@ -309,6 +324,17 @@ class EventRows:
 def try_pack(event_id: Any) -> bytes | str | None:
     """The packed id; None when it cannot be stored."""
     return _try_pack(event_id)
+
+
+def answer_bytes_in(payload: bytes | None) -> int | None:
+    """The content-length of the answer that a log entry tells of; None where it does not say."""
+    if payload is None:
+        return None
+    try:
+        entry = _ENTRY.decode(payload)
+    except msgspec.MsgspecError:
+        return None
+    return number_in(entry.response.headers, "content-length")
 
 
 def _try_pack(event_id: Any) -> bytes | str | None:

@@ -1,8 +1,8 @@
 """Reports that are not exact: which of them count.
 
 Kong Enterprise sends one event hook per consumer, address and service in five seconds, however many requests
-were refused (kong/enterprise_edition/event_hooks.lua). Where a log told of the refusals one by one, a hook says
-nothing new: it is kept, and does not count.
+were refused (kong/enterprise_edition/event_hooks.lua). Where a log told of the refusals one by one, a hook
+says nothing new: it is kept, and does not count.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class HookBook:
         return True
 
     def _has_exact(self, at_ms: int, consumer: int, ip: int, service: int) -> bool:
-        """Whether an exact violation of the same is near; what an inexact one does not say matches anything."""
+        """Whether an exact violation of the same is near; what an inexact one does not say matches all."""
         if consumer == NONE_KEY and ip == NONE_KEY:
             return False
         who = " AND ".join(

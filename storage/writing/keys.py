@@ -11,6 +11,8 @@ from storage.packing import limit_token, prefix_of, sort_bytes
 MAX_CACHED = 200_000
 """About 40 MB. When full the older half goes; a miss costs one index look-up, about 3 us."""
 MAX_VALUE_CHARS = 4_096
+END_OF_TIME_MS = 253_402_300_800_000
+"""The year 10000: the last that calendars and JavaScript agree upon."""
 
 
 class KeyBook:
@@ -131,6 +133,17 @@ def check_text(value: str, most: int = MAX_VALUE_CHARS) -> None:
         raise ValueError(f"a text of {len(value)} characters, expected at most {most}")
     if not value.isascii():
         value.encode("utf-8")
+
+
+def check_instant(value: int | None, name: str) -> None:
+    """Refuse what is no moment of ours.
+
+    Raises:
+        ValueError: Not a whole number of milliseconds from 1970 to the year 9999.
+    """
+    check_integer(value, name)
+    if value is None or not 0 <= value < END_OF_TIME_MS:
+        raise ValueError(f"{name} is {value}, expected milliseconds from 1970 to the year 9999")
 
 
 def check_integer(value: int | None, name: str) -> None:

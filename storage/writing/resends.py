@@ -1,7 +1,7 @@
 """Log entries that came before: Kong's http-log plugin sends whole batches again.
 
-kong/tools/queue.lua, 3.9, retries a batch until it is answered with 2xx, so one entry may come nine times. The
-marks of the newest entries are held in memory and, one blob per transaction, in the file.
+kong/tools/queue.lua, 3.9, retries a batch until it is answered with 2xx, so one entry may come nine times.
+The marks of the newest entries are held in memory and, one blob per transaction, in the file.
 """
 
 from __future__ import annotations

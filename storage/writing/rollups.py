@@ -152,7 +152,7 @@ class Rollups:
         return cursor.lastrowid or 0
 
     def _sweep(self, cells: dict[tuple[int, Combo], int]) -> None:
-        """Remove rows that corrections brought to nothing, so that a key is in a bucket only if it did something."""
+        """Remove rows that corrections brought to nothing: who is in a bucket did something."""
         nothing = " AND ".join(f"{name} = 0" for name in MEASURES)
         for bucket_s, combo in (place for place, n in cells.items() if n < 0):
             for res, width_s in enumerate(WIDTHS_S):
@@ -162,7 +162,8 @@ class Rollups:
                     (res, start_s, self._combo(combo)),
                 )
                 self._connection.executemany(
-                    f"DELETE FROM activity WHERE res = ? AND dim = ? AND bucket_s = ? AND key = ? AND {nothing}",
+                    "DELETE FROM activity"
+                    f" WHERE res = ? AND dim = ? AND bucket_s = ? AND key = ? AND {nothing}",
                     [(res, dim, start_s, key) for dim, key in self._places(combo)],
                 )
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 import msgspec
 
 from storage.batches import Batch, CollectorStatus, Gap, SourceBeat, Written
+from storage.codes import META_GAPS, META_LAST_RECEIVED, META_QUARANTINED
 
 MAX_RAW_BYTES = 65_536
 MAX_WORD_CHARS = 4_096
@@ -42,27 +43,21 @@ class SourceBook:
         ).fetchone()
         return row[0] if row else 0
 
-    def advance(self, source: str, epoch: str, acked: int) -> None:
-        """Move the cursor."""
+    def advance(self, source: str, epoch: str, acked: int, now_ms: int) -> None:
+        """Move the cursor forward."""
         self._connection.execute(
-            "INSERT INTO cursors VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET acked = excluded.acked",
-            (clean(source), clean(epoch), acked),
+            "INSERT INTO cursors VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE"
+            " SET acked = max(acked, excluded.acked), moved_ms = excluded.moved_ms",
+            (clean(source), clean(epoch), acked, now_ms),
         )
 
-    def quarantine(self, source: str, at_ms: int, why: str, raw: bytes, *, once: bool = False) -> bool:
-        """Keep what could not be read; with `once`, unless the very same is there. Returns whether it was kept."""
-        row = (at_ms, clean(source), clean(why), bytes(raw[:MAX_RAW_BYTES]))
-        if once:
-            found = self._connection.execute(
-                "SELECT 1 FROM quarantine_items WHERE source = ? AND why = ? AND raw = ? LIMIT 1", row[1:]
-            ).fetchone()
-            if found:
-                return False
+    def quarantine(self, source: str, at_ms: int, why: str, raw: bytes) -> None:
+        """Keep what could not be read."""
         self._connection.execute(
-            "INSERT INTO quarantine_items (at_ms, source, why, raw) VALUES (?, ?, ?, ?)", row
+            "INSERT INTO quarantine_items (at_ms, source, why, raw) VALUES (?, ?, ?, ?)",
+            (at_ms, clean(source), clean(why), bytes(raw[:MAX_RAW_BYTES])),
         )
-        self.counters["quarantined"] += 1
-        return True
+        self.counters[META_QUARANTINED] += 1
 
     def add_gaps(self, gaps: Iterable[Gap]) -> int:
         """Record gaps; returns how many were not known."""
@@ -72,7 +67,7 @@ class SourceBook:
                 "INSERT OR IGNORE INTO known_gaps (from_ms, to_ms, source, cause) VALUES (?, ?, ?, ?)",
                 (gap.from_ms, max(gap.from_ms, gap.to_ms), clean(gap.source), clean(gap.cause)),
             ).rowcount
-        self.counters["gaps"] += new
+        self.counters[META_GAPS] += new
         return new
 
     def received(self, batch: Batch, written: Written, gaps: int) -> None:
@@ -80,11 +75,13 @@ class SourceBook:
         connected = 1 if batch.way in _WAYS_THAT_CONNECT else None
         self._connection.execute(
             "INSERT INTO sources (source, way, connected, first_received_ms, last_received_ms,"
-            " events, requests, duplicates, quarantined, gaps, acked) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            " events, requests, duplicates, quarantined, gaps, acked)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
             " ON CONFLICT DO UPDATE SET way = excluded.way,"
             " last_received_ms = max(coalesce(last_received_ms, 0), excluded.last_received_ms),"
             " events = events + excluded.events, requests = requests + excluded.requests,"
-            " duplicates = duplicates + excluded.duplicates, quarantined = quarantined + excluded.quarantined,"
+            " duplicates = duplicates + excluded.duplicates,"
+            " quarantined = quarantined + excluded.quarantined,"
             " gaps = gaps + excluded.gaps, acked = coalesce(excluded.acked, acked)",
             (
                 clean(batch.source),
@@ -101,9 +98,8 @@ class SourceBook:
             ),
         )
         self._connection.execute(
-            "INSERT INTO meta VALUES ('last_received_ms', ?)"
-            " ON CONFLICT DO UPDATE SET value = max(value, excluded.value)",
-            (batch.received_ms,),
+            "INSERT INTO meta VALUES (?, ?) ON CONFLICT DO UPDATE SET value = max(value, excluded.value)",
+            (META_LAST_RECEIVED, batch.received_ms),
         )
 
     def beat(self, beat: SourceBeat) -> None:
@@ -113,7 +109,8 @@ class SourceBook:
             " first_received_ms, last_beat_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
             " ON CONFLICT DO UPDATE SET way = excluded.way, connected = excluded.connected,"
             " peer = coalesce(excluded.peer, peer), node_id = coalesce(excluded.node_id, node_id),"
-            " hostname = coalesce(excluded.hostname, hostname), version = coalesce(excluded.version, version),"
+            " hostname = coalesce(excluded.hostname, hostname),"
+            " version = coalesce(excluded.version, version),"
             " last_beat_ms = max(coalesce(last_beat_ms, 0), excluded.last_beat_ms)",
             (
                 clean(beat.source),

@@ -9,10 +9,12 @@ from domain.events import Traffic
 from domain.windows import MINUTE_MS
 from storage.codes import NONE_KEY, OTHER_KEY, Dim, outcome_of_status
 from storage.writing.entities import EntityBook
-from storage.writing.keys import KeyBook, check_integer
+from storage.writing.keys import KeyBook, check_instant, check_integer
 from storage.writing.resends import ResendMemory
 from storage.writing.rollups import Combo, Rollups
 
+MAX_COUNT = 1_000_000_000
+"""Requests in one item: sums of any number of them stay within 64 bits."""
 MAX_MINUTES = 16
 """Minutes whose addresses are held in memory; others are read again from the totals."""
 
@@ -60,6 +62,10 @@ class TrafficFolder:
         Raises:
             ValueError: It cannot be stored.
         """
+        check_integer(traffic.fingerprint, "fingerprint")
+        check_instant(traffic.at_ms, "at_ms")
+        if not 0 < traffic.count <= MAX_COUNT:
+            raise ValueError(f"count is {traffic.count}, expected 1 to {MAX_COUNT}")
         if self._resends.is_known(traffic.fingerprint):
             return 0
         what = (
@@ -78,8 +84,6 @@ class TrafficFolder:
         combo = self._combos.get(what)
         if combo is None:
             combo = self._combos[what] = self._combo(traffic)
-        check_integer(traffic.fingerprint, "fingerprint")
-        check_integer(traffic.at_ms, "at_ms")
         self._rollups.add(traffic.at_ms, combo, traffic.count)
         self._resends.add(traffic.fingerprint)
         if combo[1] == OTHER_KEY:
