@@ -1,0 +1,1 @@
+"""Charts: rows in, Plotly figure out. No Streamlit, no clock, no store."""
