@@ -46,7 +46,7 @@ def add(whole: Decoded, item: Decoded) -> None:
     whole.traffic += item.traffic
     whole.entities += item.entities
     whole.plugins += item.plugins
-    whole.signs += item.signs
+    whole.nodes += item.nodes
     whole.targets += item.targets
     whole.quarantined += item.quarantined
     whole.entries += item.entries
@@ -68,7 +68,7 @@ def weight(batch: Batch) -> int:
         decoded.traffic,
         decoded.entities,
         decoded.plugins,
-        decoded.signs,
+        decoded.nodes,
         decoded.targets,
         decoded.quarantined,
     )

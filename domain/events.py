@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from domain.signs import NodeSign, TargetSeen
+from domain.targets import TargetSeen
 
 
 class Kind(StrEnum):
@@ -140,6 +140,43 @@ class PluginSeen(msgspec.Struct, frozen=True, kw_only=True):
     """Redacted."""
 
 
+class NodeSeen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One sign of life of a gateway node, or one question that it did not answer.
+
+    Node states are derived from these (`domain.node_states`), never taken from what Kong says about them.
+    """
+
+    at_ms: int
+    via: str
+    """`heartbeat`, `started` (both from inside the node), `admin-api` (it was asked), `data-planes` (its
+    control plane was asked; `at_ms` is then when the control plane last heard of it)."""
+    node: str | None = None
+    """The node id; None where nobody answered."""
+    answered: bool = True
+    why: str | None = None
+    """Why there is no answer, one short phrase; None with an answer."""
+    address: str | None = None
+    """Where it was asked: joins a silence to the node that answered there before."""
+    hostname: str | None = None
+    version: str | None = None
+    role: str | None = None
+    """`traditional`, `control_plane`, `data_plane`."""
+    workers: int | None = None
+    config_hash: str | None = None
+    sync_status: str | None = None
+    """As the control plane words it; a hint, never a state."""
+    database_reachable: bool | None = None
+    certificate_expires_ms: int | None = None
+    labels: dict[str, Any] = msgspec.field(default_factory=dict)
+    every_s: float | None = None
+    """How often the sender means to give such a sign, where it says so."""
+    is_telling: bool = True
+    """Without an answer: whether the silence says something about the node. A refused connection does; an
+    answer of 403, a certificate that is not trusted or a name that cannot be resolved does not."""
+    facts: dict[str, Any] = msgspec.field(default_factory=dict)
+    """Small, redacted: plugin_version, queue, dropped, plugins_available, plugins_enabled, ip, ..."""
+
+
 class Quarantined(msgspec.Struct, frozen=True, kw_only=True):
     """What could not be read, with its reason; counted and acknowledged, never dropped."""
 
@@ -157,10 +194,10 @@ class Decoded(msgspec.Struct, kw_only=True):
     plugins: list[PluginSeen] = msgspec.field(default_factory=list)
     plugins_complete: bool = False
     """`plugins` is the whole list of that Kong (an Admin API answer), not one change."""
-    signs: list[NodeSign] = msgspec.field(default_factory=list)
-    """Signs of life of nodes, in the order of the message."""
     targets: list[TargetSeen] = msgspec.field(default_factory=list)
     """The health of targets as a node reported it when asked; changes become events in the store."""
+    nodes: list[NodeSeen] = msgspec.field(default_factory=list)
+    """Signs of life of nodes, in the order of the message."""
     quarantined: list[Quarantined] = msgspec.field(default_factory=list)
     entries: int = 0
     """How many things the message held, good and bad."""
