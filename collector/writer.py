@@ -14,34 +14,24 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from collector.backoff import doubling
 from collector.batching import group_length, weight
+from collector.steady_store import Health, SteadyStore
 from collector.upkeep import Done, Upkeep
-from collector.wire.payloads import quarantined
-from domain.errors import StoreBusy, StoreCorrupt, StoreError
-from domain.events import Decoded
+from domain.errors import StoreBusy, StoreCorrupt
 from storage.batches import Batch, CollectorStatus, SourceBeat, Written
 from storage.protocol import Store
 
 log = logging.getLogger("gatewatch.writer")
 
 MOST_WAITING_BEATS = 4_096
+REOPEN_EVERY_S = 1.0
+"""How often an idle writer tries to open a store that it had to give up."""
 STOP_LIMIT_S = 3.0
 """How long a stopping writer waits for a store that cannot take anything."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Health:
-    """Whether the writer can store now."""
-
-    state: str
-    """`ok` or `degraded`."""
-    detail: str = ""
-    """One sentence when not ok."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -85,9 +75,6 @@ class Writer:
         now_ms: Callable[[], int],
         status: Callable[[], CollectorStatus],
     ) -> None:
-        self.health = Health("ok")
-        self.notice = ""
-        """A sentence about something that a person should know, such as a file moved away."""
         self.capacity = capacity
         self.waiting = 0
         """Batches taken in and not yet stored."""
@@ -95,8 +82,6 @@ class Writer:
         self.on_upkeep: Callable[[Done], None] = lambda _: None
         self.on_failure: Callable[[str], None] = lambda _: None
         self.on_replaced: Callable[[], None] = lambda: None
-        self._open_store = open_store
-        self._database = database
         self._now_ms = now_ms
         self._status = status
         self._room = asyncio.Semaphore(capacity)
@@ -104,8 +89,10 @@ class Writer:
         self._beats: dict[str, SourceBeat] = {}
         self._wake = threading.Condition()
         self._stopping_since_s: float | None = None
+        self._store = SteadyStore(open_store, database, now_ms, self._pause)
+        self._store.on_failure = lambda code: self._call(self.on_failure, code)
+        self._store.on_replaced = lambda: self._call(self.on_replaced)
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
-        self._store: Store
         self._loop: asyncio.AbstractEventLoop
         self._opened: asyncio.Future[None]
 
@@ -121,6 +108,16 @@ class Writer:
         self._opened = self._loop.create_future()
         self._thread.start()
         await self._opened
+
+    @property
+    def health(self) -> Health:
+        """Whether it can store now."""
+        return self._store.health
+
+    @property
+    def notice(self) -> str:
+        """A sentence about something that a person should know, such as a file moved away; else empty."""
+        return self._store.notice
 
     @property
     def is_full(self) -> bool:
@@ -184,7 +181,7 @@ class Writer:
 
     def _run(self) -> None:
         try:
-            self._store = self._open_first()
+            self._store.open()
         except BaseException as error:  # noqa: BLE001 - it is raised again where start() waits
             self._call(_fail, self._opened, error)
             return
@@ -199,18 +196,6 @@ class Writer:
             except Exception:
                 log.exception("the writer failed and goes on")
         self._finish()
-
-    def _open_first(self) -> Store:
-        for wait_s in doubling():
-            try:
-                return self._open_store()
-            except StoreBusy as error:
-                self._degrade(f"the database cannot be opened yet: {error}")
-                if not self._pause(wait_s):
-                    raise
-            except StoreCorrupt as error:
-                self._move_away(error)
-        raise AssertionError  # doubling() has no end
 
     def _wait(self, limit_s: float) -> list[_Write | _Find] | None:
         """The next jobs to handle together, none when a chore is due; None at the end."""
@@ -241,19 +226,23 @@ class Writer:
 
     def _keep_up(self, upkeep: Upkeep) -> None:
         try:
-            done = upkeep.run(self._store, time.monotonic(), idle=not self._jobs)
+            done = upkeep.run(self._store.opened(), time.monotonic(), idle=not self._jobs)
         except StoreCorrupt as error:
-            self._replace(error)
+            self._store.replace(error)
+            return
+        except StoreBusy as error:
+            self._store.degrade(str(error))
+            self._pause(REOPEN_EVERY_S)
             return
         if done.busy:
-            self._degrade(done.busy)
+            self._store.degrade(done.busy)
         elif done.is_alive:
-            self._recover()
+            self._store.recover()
         if done.settled or done.pruned:
             self._call(self.on_upkeep, done)
 
     def _answer(self, job: _Find) -> None:
-        found = self._guarded(lambda: self._store.cursor(job.source, job.epoch))
+        found = self._store.cursor(job.source, job.epoch)
         if found is None:
             self._call(_fail, job.future, StoreBusy("stopped before the cursor was known"))
         else:
@@ -263,90 +252,13 @@ class Writer:
         batches = [job.batch for job in jobs]
         beats = self._take_beats()
         started_s = time.monotonic()
-        written = self._guarded(lambda: self._write(batches, beats))
+        written = self._store.write(batches, beats)
         if written is None:
             for job in jobs:
                 self._call(_fail, job.future, StoreBusy("stopped before it could be stored"))
             return
         commit = Commit(tuple(batches), tuple(written), time.monotonic() - started_s)
         self._call(self._delivered, jobs, commit)
-
-    def _guarded(self, act: Callable[[], Any]) -> Any:
-        """Do something with the store, again while it is busy; None when stopped before it could."""
-        for wait_s in doubling():
-            try:
-                found = act()
-            except StoreBusy as error:
-                self._degrade(str(error))
-            except StoreCorrupt as error:
-                self._replace(error)
-            else:
-                self._recover()
-                return found
-            if not self._pause(wait_s):
-                return None
-        raise AssertionError  # doubling() has no end
-
-    def _write(self, batches: list[Batch], beats: list[SourceBeat]) -> list[Written]:
-        try:
-            return self._store.write(batches, beats)
-        except StoreError:
-            raise
-        except Exception:
-            log.exception("a transaction failed; trying its %d batches one by one", len(batches))
-            self._call(self.on_failure, "unexpected")
-        return [self._write_alone(batch) for batch in batches]
-
-    def _write_alone(self, batch: Batch) -> Written:
-        """One bad batch must not stop the others for ever: what cannot be stored is quarantined."""
-        try:
-            return self._store.write([batch])[0]
-        except StoreError:
-            raise
-        except Exception as error:
-            log.exception("a batch of %s cannot be stored", batch.source.encode("unicode_escape").decode())
-            why = f"could not be stored: {type(error).__name__}"
-        raw = b"\n".join(event.payload or event.id.encode() for event in batch.decoded.events)
-        kept = Decoded(entries=batch.decoded.entries, quarantined=[quarantined(why, raw)])
-        stand_in = Batch(
-            source=batch.source,
-            way=batch.way,
-            received_ms=batch.received_ms,
-            decoded=kept,
-            epoch=batch.epoch,
-            first=batch.first,
-            upto=batch.upto,
-        )
-        return self._store.write([stand_in])[0]
-
-    def _replace(self, error: StoreCorrupt) -> None:
-        with contextlib.suppress(Exception):
-            self._store.close()
-        self._degrade(f"the database is damaged: {error}")
-        try:
-            self._move_away(error)
-            self._store = self._open_store()
-        except (StoreError, OSError) as failure:
-            self._degrade(f"the database is damaged and cannot be replaced: {failure}")
-            return
-        self._call(self.on_replaced)
-
-    def _move_away(self, error: StoreCorrupt) -> None:
-        kept = move_aside(self._database, self._now_ms())
-        self.notice = f"the database was damaged ({error}); it was kept as {kept}, and a new one begun"
-        log.critical("%s", self.notice)
-        self._call(self.on_failure, "corrupt")
-
-    def _degrade(self, detail: str) -> None:
-        if self.health.state == "ok":
-            log.error("cannot store, nothing is acknowledged until it works again: %s", detail)
-            self._call(self.on_failure, "busy")
-        self.health = Health("degraded", detail)
-
-    def _recover(self) -> None:
-        if self.health.state != "ok":
-            log.warning("can store again")
-            self.health = Health("ok")
 
     def _pause(self, wait_s: float) -> bool:
         """Wait; False when there is no more time because of a stop."""
@@ -365,35 +277,12 @@ class Writer:
         return list(beats.values())
 
     def _finish(self) -> None:
-        with contextlib.suppress(StoreError):
-            self._store.beat(self._now_ms(), self._status())
-            self._store.checkpoint()
-        with contextlib.suppress(StoreError):
-            self._store.close()
+        self._store.finish(self._now_ms(), self._status())
 
     def _call(self, function: Callable[..., None], *arguments: Any) -> None:
         """Run something in the event loop; it may be gone already."""
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(function, *arguments)
-
-
-def move_aside(database: Path, now_ms: int) -> Path:
-    """Rename a database with its log and index to `<name>.corrupt-<time>`; returns the new path.
-
-    Raises:
-        OSError: It cannot be renamed.
-    """
-    stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(now_ms / 1000)) + f"{now_ms % 1000:03d}Z"
-    target = database.with_name(f"{database.name}.corrupt-{stamp}")
-    for suffix in _suffixes():
-        found = database.with_name(database.name + suffix)
-        if found.exists():
-            found.rename(target.with_name(target.name + suffix))
-    return target
-
-
-def _suffixes() -> Iterator[str]:
-    yield from ("-wal", "-shm", "")
 
 
 def _succeed(future: asyncio.Future[Any], value: Any) -> None:

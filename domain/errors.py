@@ -6,6 +6,7 @@ GatewatchError
 ├── StoreError           the store's
 │   ├── StoreBusy        it may work in a moment (locked, disk full): retry, do not acknowledge
 │   └── StoreCorrupt     it will not work again without a person
+│       └── StoreForeign whole, but not ours to write: another program's, or a newer version's
 └── DeadlineExceeded     a read took longer than it may
 
 The operator's own mistakes are `settings.SettingValueError`.
@@ -65,6 +66,10 @@ class StoreBusy(StoreError):  # noqa: N818 - reads as the state it names
 
 class StoreCorrupt(StoreError):  # noqa: N818
     """The file is damaged or is not ours."""
+
+
+class StoreForeign(StoreCorrupt):
+    """The file is whole, and not this program's to write. It is left where it is."""
 
 
 class DeadlineExceeded(GatewatchError):  # noqa: N818

@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
-from domain.errors import StoreBusy, StoreCorrupt, StoreError
+from domain.errors import StoreBusy, StoreCorrupt, StoreError, StoreForeign
 
 APPLICATION_ID = 0x47574348
 """`GWCH` in the file's header: the file is ours."""
 BUSY_TIMEOUT_MS = 1_000
 """How long a write waits for another writer before it says so; the collector tries again by itself."""
 CACHE_KIB = 65_536
-"""Page cache of the writer. Event ids arrive in random order: their index must fit for inserts to stay quick."""
+"""Page cache of the writer. Event ids arrive in random order: inserts stay quick while their index fits."""
 READ_CACHE_KIB = 16_384
 AUTOCHECKPOINT_PAGES = 4_000
 """16 MiB of log between checkpoints: fewer, larger writes into the file."""
@@ -41,11 +41,11 @@ def open_writer(path: Path) -> sqlite3.Connection:
 
     Raises:
         StoreBusy: It cannot be opened now.
-        StoreCorrupt: It is damaged, or belongs to another program.
+        StoreCorrupt: It is damaged; `StoreForeign` when it belongs to another program.
     """
     with mapped_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(
+        connection = sqlite3.connect(  # noqa: TID251 - this is that place
             path, timeout=BUSY_TIMEOUT_MS / 1000, isolation_level=None, check_same_thread=False
         )
         try:
@@ -75,12 +75,12 @@ def check_owner(connection: sqlite3.Connection, path: Path) -> None:
     """Refuse a file that another program made.
 
     Raises:
-        StoreCorrupt: Tables are in it, and they are not ours.
+        StoreForeign: Tables are in it, and they are not ours.
     """
     (owner,) = connection.execute("PRAGMA application_id").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if owner != APPLICATION_ID and (owner or tables):
-        raise StoreCorrupt(f"{path} is a database of another program (application_id {owner:#x})")
+        raise StoreForeign(f"{path} is a database of another program (application_id {owner:#x})")
 
 
 def open_reader(path: Path) -> sqlite3.Connection:
@@ -90,7 +90,7 @@ def open_reader(path: Path) -> sqlite3.Connection:
         StoreError: It cannot be opened; `StoreCorrupt` when it is damaged or not ours.
     """
     with mapped_errors(path):
-        connection = sqlite3.connect(
+        connection = sqlite3.connect(  # noqa: TID251 - this is that place
             f"file:{quote(str(path.absolute()))}?mode=ro",
             uri=True,
             timeout=BUSY_TIMEOUT_MS / 1000,
@@ -108,7 +108,7 @@ def open_reader(path: Path) -> sqlite3.Connection:
 
 def open_empty() -> sqlite3.Connection:
     """An empty database in memory, to answer for a file that does not exist yet."""
-    return sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    return sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)  # noqa: TID251
 
 
 def _prepare_reader(connection: sqlite3.Connection) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sqlite_utils import Database, Migrations
 
-from domain.errors import StoreCorrupt
+from domain.errors import StoreForeign
 from storage.connection import APPLICATION_ID
 from storage.views import VIEWS
 
@@ -210,7 +210,7 @@ def prepare(connection: sqlite3.Connection, path: Path) -> None:
     """Bring a file up to date: the migrations that it has not seen, each in a transaction of its own.
 
     Raises:
-        StoreCorrupt: A newer version of this program made the file.
+        StoreForeign: A newer version of this program made the file.
     """
     check_version(connection, path)
     if version_of(connection) == VERSION:
@@ -229,11 +229,11 @@ def check_version(connection: sqlite3.Connection, path: Path) -> None:
     """Refuse a file of the future.
 
     Raises:
-        StoreCorrupt: A newer version of this program made it.
+        StoreForeign: A newer version of this program made it.
     """
     found = version_of(connection)
     if found > VERSION:
-        raise StoreCorrupt(
+        raise StoreForeign(
             f"{path} was made by a newer version (schema {found}, this program knows {VERSION});"
             " run the newer version, or name another database"
         )

@@ -42,7 +42,8 @@ class SqliteStore:
 
     Raises:
         StoreBusy: It cannot be opened now.
-        StoreCorrupt: It is damaged, belongs to another program, or is of a newer version.
+        StoreCorrupt: It is damaged.
+        StoreForeign: It belongs to another program, or a newer version of this one made it.
     """
 
     def __init__(self, path: str | Path, settings: Settings) -> None:
