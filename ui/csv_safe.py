@@ -8,13 +8,13 @@ FORMULA_STARTS = frozenset(
     "=+-@\t\r\n"
     "\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH COMMERCIAL AT}"
 )
-"""First characters after which Excel, LibreOffice or Google Sheets may calculate (OWASP, CSV Injection);
+"""First characters after which a spreadsheet may calculate (OWASP, CSV Injection);
 the full-width forms are folded to the plain ones by East Asian editions."""
 _QUOTED = frozenset('",\r\n')
 
 
 def csv_cell(value: object) -> str:
-    """One cell: None is empty, texts that could be a formula get a leading apostrophe, numbers stay numbers."""
+    """One cell: None is empty, a text that could be a formula gets an apostrophe, numbers stay numbers."""
     if value is None:
         return ""
     if isinstance(value, bool):

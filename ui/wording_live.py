@@ -6,28 +6,12 @@ Sentences go out once for all who watch, so they hold no zone and no age: `{at:M
 
 from __future__ import annotations
 
-from domain.filters import OTHER_TOKEN, UNKNOWN_TOKEN, Dimension, Filters
-from domain.windows import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
+from domain.filters import Dimension
 from ui.live_state import Cause, Feed, FeedState, Screen
+from ui.wording import SINGULARS, count, per, span
 
-UNKNOWN = "unknown"
-
-PLURALS = {
-    Dimension.CONSUMER: "consumers",
-    Dimension.IP: "addresses",
-    Dimension.SERVICE: "services",
-    Dimension.ROUTE: "routes",
-    Dimension.NODE: "nodes",
-    Dimension.LIMIT: "limits",
-}
-SINGULARS = {
-    Dimension.CONSUMER: "consumer",
-    Dimension.IP: "address",
-    Dimension.SERVICE: "service",
-    Dimension.ROUTE: "route",
-    Dimension.NODE: "node",
-    Dimension.LIMIT: "limit",
-}
+TOP_GROUPS = 5
+"""Told apart in the main chart; the rest is Other."""
 
 FEED_WORDS = {
     FeedState.WAITING: ("○", "Waiting"),
@@ -65,33 +49,6 @@ SAMPLE_NOTE = "Recorded sample, not your Kong"
 STOP_SAMPLE = "Back to your own data"
 
 
-def span(length_ms: int) -> str:
-    """A length in the largest unit that leaves no rest: `15 min`, `1 h`, `90 s`."""
-    for unit_ms, unit in ((DAY_MS, "d"), (HOUR_MS, "h"), (MINUTE_MS, "min")):
-        if length_ms >= unit_ms and length_ms % unit_ms == 0:
-            return f"{length_ms // unit_ms} {unit}"
-    return f"{max(1, round(length_ms / SECOND_MS))} s"
-
-
-def per(bucket_ms: int) -> str:
-    """A bucket as people say it: `10 s`, `min`, `5 min`."""
-    said = span(bucket_ms)
-    return said.removeprefix("1 ") if said.startswith("1 ") else said
-
-
-def count(number: int | None) -> str:
-    """A number with thousands apart; `unknown` is not zero."""
-    return UNKNOWN if number is None else f"{number:,}"
-
-
-def ratio(part: int, whole: int | None) -> str:
-    """A share in percent, as precise as it deserves."""
-    if not whole:
-        return UNKNOWN if whole is None else "no requests"
-    percent = 100 * part / whole
-    return f"{percent:.0f} %" if percent >= 10 else f"{percent:.1f} %"  # noqa: PLR2004 - two digits say enough
-
-
 def change(now: float | None, before: float | None, length_ms: int) -> tuple[str, str]:
     """(direction, sentence) against the span before; direction is `up`, `down`, `same` or `none`."""
     if now is None or before is None:
@@ -107,27 +64,6 @@ def change(now: float | None, before: float | None, length_ms: int) -> tuple[str
     if factor >= 10:  # noqa: PLR2004 - 1,200 % is read more slowly than 13 times
         return direction, f"{factor:,.0f} x {against}"
     return direction, f"{sign}{abs(factor - 1) * 100:.0f} % {against}"
-
-
-def label(dimension: Dimension, token: str, given: str) -> str:
-    """What people read for a token: words of ours for the two that are no names."""
-    if token == UNKNOWN_TOKEN:
-        return "no consumer" if dimension == Dimension.CONSUMER else f"no {SINGULARS[dimension]} known"
-    return "Other" if token == OTHER_TOKEN else given
-
-
-def limit(value: int | None, name: str | None, window_s: int | None) -> str:
-    """A limit as Kong has it: `20 / minute`, `100 / 90 s`; what is not known stays open."""
-    per_what = name or (f"{window_s} s" if window_s else None)
-    if value is None:
-        return per_what or ""
-    return f"{value:,} / {per_what}" if per_what else f"{value:,}"
-
-
-def filter_words(filters: Filters) -> list[tuple[str, str, str, bool]]:
-    """(sentence, dimension, value, excluded) for each restriction, to name and to remove."""
-    found = [(f"{SINGULARS[d]} = {v}", str(d), v, False) for d, v in filters.include]
-    return found + [(f"{SINGULARS[d]} \N{NOT EQUAL TO} {v}", str(d), v, True) for d, v in filters.exclude]
 
 
 def screen_sentence(screen: Screen, feed: Feed, unfiltered: int | None, length_ms: int) -> str:
@@ -150,5 +86,5 @@ def screen_sentence(screen: Screen, feed: Feed, unfiltered: int | None, length_m
 def chart_title(group: Dimension, bucket_ms: int, groups: int) -> str:
     """The main chart's heading."""
     return f"Violations per {per(bucket_ms)} by {SINGULARS[group]}" + (
-        ", top 5 and Other" if groups > 5 else ""
-    )  # noqa: PLR2004
+        ", top 5 and Other" if groups > TOP_GROUPS else ""
+    )

@@ -12,7 +12,7 @@ from pathlib import Path
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-BOARD_FOLDER = Path(__file__).resolve().parent.parent / "components" / "live_board"
+BROWSER_FOLDER = Path(__file__).resolve().parent.parent / "browser"
 TYPES = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8"}
 FOR_EVER = "public, max-age=31536000, immutable"
 
@@ -26,10 +26,10 @@ def plotly_version() -> str:
 
 
 @functools.cache
-def board_version() -> str:
-    """Changes when any file of the live board does. Read once: a new version needs a restart."""
+def browser_version() -> str:
+    """Changes when any of our browser files does. Read once: a new version needs a restart."""
     digest = hashlib.sha256()
-    for path in sorted(BOARD_FOLDER.iterdir()):
+    for path in sorted(BROWSER_FOLDER.iterdir()):
         if path.suffix in TYPES:
             digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]
@@ -40,9 +40,9 @@ def plotly_path() -> str:
     return f"/gatewatch/plotly.js?v={plotly_version()}"
 
 
-def board_path(name: str) -> str:
-    """Where a file of the live board is."""
-    return f"/gatewatch/board/{board_version()}/{name}"
+def browser_path(name: str) -> str:
+    """Where one of our browser files is."""
+    return f"/gatewatch/browser/{browser_version()}/{name}"
 
 
 @functools.cache
@@ -61,13 +61,13 @@ async def serve_plotly(request: Request) -> Response:
     return await _serve(request, path, FOR_EVER if request.query_params.get("v") else "no-cache")
 
 
-async def serve_board(request: Request) -> Response:
-    """`GET /gatewatch/board/{version}/{name}`; an old version is gone, and the page is told to reload."""
+async def serve_browser_file(request: Request) -> Response:
+    """`GET /gatewatch/browser/{version}/{name}`; an old version is gone, and the page is told to reload."""
     name = request.path_params["name"]
-    path = BOARD_FOLDER / name
-    if request.path_params["version"] != board_version():
+    path = BROWSER_FOLDER / name
+    if request.path_params["version"] != browser_version():
         return PlainTextResponse("another version runs now: reload the page", 404)
-    if path.suffix not in TYPES or path.parent != BOARD_FOLDER or not path.is_file():
+    if path.suffix not in TYPES or path.parent != BROWSER_FOLDER or not path.is_file():
         return PlainTextResponse("there is no such file", 404)
     return await _serve(request, path, FOR_EVER)
 

@@ -5,7 +5,7 @@ The URL carries the question in the words of the page's own URL, and a ticket th
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from urllib.parse import urlencode
@@ -101,9 +101,9 @@ def jsonl_rows(rows: Iterator[EventRow]) -> Iterator[str]:
         yield orjson.dumps({"at": _iso(row.at_ms), **values}).decode() + "\n"
 
 
-def _instant(at_ms: int) -> datetime.datetime:
-    epoch = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
-    return epoch + datetime.timedelta(milliseconds=at_ms)
+def _instant(at_ms: int) -> dt.datetime:
+    epoch = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+    return epoch + dt.timedelta(milliseconds=at_ms)
 
 
 def _iso(at_ms: int) -> str:

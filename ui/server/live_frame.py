@@ -1,6 +1,4 @@
-"""Rows of the store as the JSON that the live board draws. Texts go out as they are; the board never
-reads them as markup.
-"""
+"""Rows of the store as the JSON that the live board draws; the board never reads texts as markup."""
 
 from __future__ import annotations
 
@@ -9,8 +7,10 @@ from typing import Any
 
 from domain.filters import OTHER_TOKEN, Dimension, Filters
 from storage.rows import EventRow, Freshness, Top
+from ui import wording
 from ui import wording_live as words
 from ui.live_state import Feed, Screen, is_connected, judge_feed
+from ui.safe_text import visible
 
 TOPS = (Dimension.CONSUMER, Dimension.IP, Dimension.SERVICE, Dimension.LIMIT)
 TOP_ROWS = 6
@@ -55,8 +55,8 @@ def screen_json(
     }
     if screen == Screen.FILTERED:
         found["remove"] = [
-            {"text": text, "dimension": dim, "value": value, "excluded": excluded}
-            for text, dim, value, excluded in words.filter_words(filters)
+            {"text": visible(text), "dimension": str(dim), "value": value, "excluded": excluded}
+            for text, dim, value, excluded in wording.filter_words(filters)
         ]
     if screen == Screen.EMPTY:
         found |= {
@@ -74,13 +74,13 @@ def top_json(dimension: Dimension, top: Top, colours: Mapping[str, str]) -> dict
     distinct = f"at least {top.distinct:,}" if top.at_least else f"{top.distinct:,}"
     return {
         "dimension": str(dimension),
-        "title": f"Top {words.PLURALS[dimension]}",
+        "title": f"Top {wording.PLURALS[dimension]}",
         "distinct": distinct,
         "rest": f"{top.rest:,}" if top.rest else "",
         "rows": [
             {
                 "token": row.token,
-                "label": words.label(dimension, row.token, row.label),
+                "label": wording.label(dimension, row.token, row.label),
                 "count": f"{row.violations:,}",
                 "probable": f"{row.probable:,}" if row.probable else "",
                 "requests": None if row.requests is None else f"{row.requests:,}",
@@ -104,7 +104,7 @@ def tail_json(row: EventRow) -> dict[str, Any]:
         "service": row.service,
         "route": row.route,
         "status": row.status,
-        "limit": words.limit(row.limit_value, row.limit_name, row.window_s),
+        "limit": wording.limit(row.limit_value, row.limit_name, row.window_s),
         "certainty": row.certainty,
         "evidence": row.evidence,
     }

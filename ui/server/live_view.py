@@ -12,7 +12,8 @@ from domain.windows import MINUTE_MS, Window, ceil_ms, floor_ms
 from storage.protocol import Reader
 from storage.rows import EventQuery, Freshness, Totals
 from ui import wording_live as words
-from ui.charts.live import assign_colours, live_figure
+from ui.charts.axes import assign_colours
+from ui.charts.live import live_figure
 from ui.live_state import decide_screen
 from ui.server.live_frame import TOP_ROWS, TOPS, feed_now, screen_json, tail_json, top_json
 from ui.server.subscription import Subscription

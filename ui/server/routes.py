@@ -7,7 +7,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from ui.server.assets import serve_board, serve_plotly
+from ui.server.assets import serve_browser_file, serve_plotly
 from ui.server.exports import TYPES, Exports
 from ui.server.live_route import LiveRoute
 from ui.server.status import ChildState, Server
@@ -36,7 +36,7 @@ def routes(server: Server, live: LiveRoute, exports: Exports) -> list[BaseRoute]
     return [
         Route("/gatewatch/healthz", healthz),
         Route("/gatewatch/plotly.js", serve_plotly),
-        Route("/gatewatch/board/{version}/{name}", serve_board),
+        Route("/gatewatch/browser/{version}/{name}", serve_browser_file),
         Route("/gatewatch/export/events.{form}", export),
         WebSocketRoute("/gatewatch/live", watch),
     ]

@@ -16,7 +16,7 @@ class Subscription:
     range_ms: int | None
     from_ms: int = 0
     to_ms: int = 0
-    filters: Filters = Filters()
+    filters: Filters = dataclasses.field(default_factory=Filters)
     group: Dimension = Dimension.CONSUMER
     sample: bool = False
 
@@ -27,7 +27,7 @@ class Subscription:
         return bucket_width_ms(Window(0, length_ms))
 
     def window(self, now_ms: int) -> Window:
-        """Whole buckets, the last of them unfinished where the window moves, so that bars add up to totals."""
+        """Whole buckets, so that bars add up to totals; the last is unfinished where the window moves."""
         width_ms = self.bucket_ms
         if self.range_ms is None:
             return Window(self.from_ms, max(self.to_ms, self.from_ms + 1)).aligned(width_ms)

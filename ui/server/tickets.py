@@ -65,9 +65,9 @@ class Tickets:
 
     def _verified(self, ticket: str) -> bytes:
         body_text, dot, signature_text = ticket.partition(".")
+        if not dot or len(ticket) > MAX_TICKET_CHARS:
+            raise TicketRefused("the ticket cannot be read: reload the page")
         try:
-            if not dot or len(ticket) > MAX_TICKET_CHARS:
-                raise ValueError
             body, signature = _bytes(body_text), _bytes(signature_text)
         except ValueError as error:  # binascii.Error and UnicodeEncodeError are ValueErrors
             raise TicketRefused("the ticket cannot be read: reload the page") from error

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from storage.rows import Freshness, Totals
+from ui import wording
 from ui import wording_live as words
 
 CACHE_WAYS = {"stream", "events", "replay"}
@@ -45,7 +46,7 @@ def _violations(numbers: Numbers) -> dict[str, Any]:
     notes = ["at least" if now.at_least else "", f"{now.probable:,} probable" if now.probable else ""]
     title = "Requests that a limit of Kong's refused; probable ones included."
     if now.gap_ms:
-        title += f" {words.span(now.gap_ms)} of this window are missing."
+        title += f" {wording.span(now.gap_ms)} of this window are missing."
     return _tile(numbers, "violations", "Violations", lambda t: t.violations, _joined(notes), title)
 
 
@@ -58,7 +59,7 @@ def _ratio(numbers: Numbers) -> dict[str, Any]:
         "" if numbers.now.requests is None else f"of {numbers.now.requests:,} requests",
         "Violations as a share of all requests that a log told us of.",
     )
-    tile["value"] = words.ratio(numbers.now.violations, numbers.now.requests)
+    tile["value"] = wording.ratio(numbers.now.violations, numbers.now.requests)
     tile["known"] = numbers.now.requests is not None
     if not tile["known"]:
         tile["note"] = "no log tells of all requests"
@@ -103,7 +104,7 @@ def _known_by(tile: dict[str, Any], numbers: Numbers, ways: set[str], of_now: in
     """Zero is only zero when someone would have told us."""
     if of_now or any(source.way in ways for source in numbers.freshness.sources):
         return tile
-    unknown = {"value": words.UNKNOWN, "known": False, "spark": [], "change": "", "direction": "none"}
+    unknown = {"value": wording.UNKNOWN, "known": False, "spark": [], "change": "", "direction": "none"}
     return tile | unknown | {"note": "no sender reports them"}
 
 
@@ -121,7 +122,7 @@ def _tile(
     return {
         "key": key,
         "label": label,
-        "value": words.count(None if now is None else int(now)),
+        "value": wording.count(None if now is None else int(now)),
         "known": now is not None,
         "change": change,
         "direction": direction,

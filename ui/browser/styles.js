@@ -1,0 +1,15 @@
+// Styles of our parts: read once, shared by all of them, instead of being sent with every change.
+
+/** A style sheet of this folder. */
+export async function sheet(name) {
+  const found = new CSSStyleSheet()
+  const answer = await fetch(new URL(name, import.meta.url))
+  if (!answer.ok) throw new Error(`${name} could not be loaded`)
+  return found.replace(await answer.text())
+}
+
+/** Let a part's shadow root use it. */
+export function adopt(element, style) {
+  const root = element.getRootNode()
+  if (!root.adoptedStyleSheets.includes(style)) root.adoptedStyleSheets = [...root.adoptedStyleSheets, style]
+}

@@ -1,0 +1,163 @@
+// A table of a page: text, numbers with bars, sparklines, links, filter and copy buttons. Data is only ever
+// put in as text. Reports `go` (a link of ours was followed) and `filter` (keep or leave out a value).
+// A cell, see ui/components/table.py:
+//   {t text, n note, h href, bar 0..1, tone, spark [..], title, f {d dimension, v token}, c copied text}
+
+import { adopt, sheet } from "./styles.js"
+
+const style = await sheet("table.css")
+const SVG = "http://www.w3.org/2000/svg"
+const SPARK = { width: 96, height: 18 }
+
+const make = (tag, className, text) => {
+  const found = document.createElement(tag)
+  if (className) found.className = className
+  if (text !== undefined && text !== null) found.textContent = text
+  return found
+}
+
+function spark(values, title) {
+  const known = values.filter(v => v !== null)
+  const most = Math.max(1, ...known)
+  const width = SPARK.width / Math.max(1, values.length)
+  const svg = document.createElementNS(SVG, "svg")
+  svg.setAttribute("viewBox", `0 0 ${SPARK.width} ${SPARK.height}`)
+  svg.setAttribute("class", "spark")
+  svg.setAttribute("role", "img")
+  svg.setAttribute("aria-label", title ?? "")
+  values.forEach((value, i) => {
+    const bar = document.createElementNS(SVG, "rect")
+    const height = value ? Math.max(1.5, (value / most) * SPARK.height) : 0.75
+    bar.setAttribute("x", i * width)
+    bar.setAttribute("y", SPARK.height - height)
+    bar.setAttribute("width", Math.max(0.8, width - 0.6))
+    bar.setAttribute("height", height)
+    bar.setAttribute("class", value === null ? "gap" : value ? "" : "zero")
+    svg.append(bar)
+  })
+  return svg
+}
+
+/** A link that stays inside the app for a plain click and opens elsewhere for any other. */
+function link(href, text, component) {
+  const found = make("a", "", text)
+  found.href = href
+  found.onclick = event => {
+    if (event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return
+    event.preventDefault()
+    event.stopPropagation()
+    component.setTriggerValue("go", { href, n: Date.now() })
+  }
+  return found
+}
+
+function button(className, text, title, onclick) {
+  const found = make("button", className, text)
+  Object.assign(found, { type: "button", title })
+  found.setAttribute("aria-label", title)
+  found.onclick = event => { event.stopPropagation(); onclick(found) }
+  return found
+}
+
+function actions(cell, component) {
+  const found = make("span", "actions")
+  if (cell.f) {
+    const send = excluded => component.setTriggerValue("filter", { ...cell.f, excluded, n: Date.now() })
+    found.append(
+      button("only", "+", `Only ${cell.f.say}`, () => send(false)),
+      button("without", "−", `Without ${cell.f.say}`, () => send(true)),
+    )
+  }
+  if (cell.c) {
+    found.append(button("copy", "⧉", `Copy ${cell.c}`, shown => {
+      navigator.clipboard.writeText(cell.c).then(
+        () => { shown.textContent = "✓" },
+        () => { shown.textContent = "✕" },
+      )
+      setTimeout(() => { shown.textContent = "⧉" }, 1500)
+    }))
+  }
+  return found
+}
+
+function fill(td, cell, column, component) {
+  if (cell === null || cell === undefined) return
+  const given = typeof cell === "object" ? cell : { t: cell }
+  if (given.title) td.title = given.title
+  if (given.bar !== undefined && given.bar !== null) {
+    const bar = make("span", `bar ${given.tone ?? ""}`)
+    bar.style.setProperty("--share", `${Math.max(0, Math.min(1, given.bar)) * 100}%`)
+    td.append(bar)
+  }
+  if (given.spark) td.append(spark(given.spark, given.title))
+  const line = make("span", `line ${given.tone ? `tone ${given.tone}` : ""}`)
+  if (given.t !== undefined) {
+    const text = given.h ? link(given.h, given.t, component) : make("span", "", given.t)
+    text.classList.add("text")
+    if (column.wrap) text.classList.add("wrap")
+    line.append(text)
+  }
+  if (given.n) line.append(make("span", "note", given.n))
+  if (given.f || given.c) line.append(actions(given, component))
+  if (line.childNodes.length) td.append(line)
+}
+
+function head(columns, component) {
+  const row = make("tr")
+  for (const column of columns) {
+    const th = make("th", column.className)
+    th.scope = "col"
+    if (column.hint) th.title = column.hint
+    if (column.sort) {
+      th.append(link(column.sort, column.title, component))
+      if (column.sorted) { th.append(make("span", "sorted", " ▾")); th.setAttribute("aria-sort", "descending") }
+    } else th.textContent = column.title
+    row.append(th)
+  }
+  const found = make("thead")
+  found.append(row)
+  return found
+}
+
+function body(data, component) {
+  const found = make("tbody")
+  for (const row of data.rows) {
+    const tr = make("tr", row.chosen ? "chosen" : "")
+    row.cells.forEach((cell, i) => {
+      const column = data.columns[i]
+      const td = make("td", column.className)
+      td.dataset.title = column.title
+      fill(td, cell, column, component)
+      tr.append(td)
+    })
+    if (row.h) {
+      tr.classList.add("leads")
+      tr.onclick = event => {
+        if (event.target.closest("a, button") || String(getSelection())) return
+        if (event.ctrlKey || event.metaKey) globalThis.open(row.h, "_blank", "noopener")
+        else component.setTriggerValue("go", { href: row.h, n: Date.now() })
+      }
+    }
+    found.append(tr)
+  }
+  return found
+}
+
+export function mount(component) {
+  const { data, parentElement } = component
+  const root = parentElement.querySelector(".gw-table")
+  adopt(root, style)
+  const scroll = root.querySelector(".scroll")?.scrollTop ?? 0
+  const table = make("table")
+  const caption = make("caption", "", data.label)
+  for (const column of data.columns) {
+    column.className = [column.kind, column.low ? "low" : "", column.wide ? "wide" : ""].filter(Boolean).join(" ")
+  }
+  table.append(caption, head(data.columns, component), body(data, component))
+  const frame = make("div", "scroll")
+  if (data.height) frame.style.maxHeight = `${data.height}px`
+  frame.append(table)
+  root.replaceChildren(frame)
+  frame.scrollTop = scroll
+  return () => root.replaceChildren()
+}
