@@ -58,7 +58,7 @@ def quiet_diff(
         before: None for an entity that was made.
         after: None for one that was deleted.
     """
-    masked_before, masked_after = redact_change(before or {}, after or {})
+    masked_before, masked_after = redact_change(before or {}, after or {}, collection=entity_type)
     old, new = plain(masked_before), plain(masked_after)
     changes = _compare(old, new, defaults_of(entity_type, new or old), (), BOOKKEEPING | {"id"})
     return tuple(sorted(changes, key=lambda change: change.path))
