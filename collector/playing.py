@@ -43,6 +43,10 @@ class Line:
     received_ms: int
     at_s: float
     """When it is due, in seconds after the first line; 0 without a pace."""
+    place: str
+    """Its file's content and its number: equal lines have different ones."""
+    run: str
+    """Tells this run from others of the same file; empty unless times are moved."""
 
 
 class Player:
@@ -71,16 +75,16 @@ class Player:
         """Every line after line number `after`, empty ones left out."""
         for number, raw in enumerate(recording.lines(), start=1):
             if number > after and raw:
-                yield self._line(number, raw)
+                yield self._line(number, raw, f"{recording.digest[:12]}:{number}")
 
-    def _line(self, number: int, raw: bytes) -> Line:
+    def _line(self, number: int, raw: bytes, place: str) -> Line:
         try:
             value = orjson.loads(raw)
         except orjson.JSONDecodeError:
-            return Line(number, raw, None, self._now_ms(), 0.0)
+            return Line(number, raw, None, self._now_ms(), 0.0, place, self._suffix)
         at_ms = received_ms(value)
         if at_ms is None:
-            return Line(number, raw, value, self._now_ms(), 0.0)
+            return Line(number, raw, value, self._now_ms(), 0.0, place, self._suffix)
         if self._first_ms is None:
             self._first_ms = at_ms
             if self._start_ms is not None:
@@ -88,8 +92,8 @@ class Player:
         due_s = (at_ms - self._first_ms) / 1000 / self.pace if self.pace else 0.0
         if self._move is not None:
             value = shifted(value, self._move, self._suffix)
-            return Line(number, orjson.dumps(value), value, self._move(at_ms), due_s)
-        return Line(number, raw, value, at_ms, due_s)
+            return Line(number, orjson.dumps(value), value, self._move(at_ms), due_s, place, self._suffix)
+        return Line(number, raw, value, at_ms, due_s, place, self._suffix)
 
 
 def shown_progress() -> Progress:

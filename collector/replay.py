@@ -74,7 +74,7 @@ class Replay:
 
     def _add(self, source: str, line: Line) -> None:
         try:
-            decoded = decode_recorded(line.raw, received_ms=line.received_ms)
+            decoded = decode_recorded(line.raw, received_ms=line.received_ms, place=line.place, run=line.run)
         except DecodeError as error:
             decoded = Decoded(entries=1, quarantined=[quarantined(str(error), line.raw)])
         if decoded.plugins_complete:

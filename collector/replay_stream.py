@@ -168,7 +168,7 @@ def items_of(line: Line) -> list[dict[str, Any]]:
     if isinstance(line.value, dict) and isinstance(line.value.get("entry"), dict):
         return [line.value]
     try:
-        decoded = decode_recorded(line.raw, received_ms=line.received_ms)
+        decoded = decode_recorded(line.raw, received_ms=line.received_ms, place=line.place, run=line.run)
     except DecodeError as error:
         return [{"kind": "unreadable", "event": "unreadable", "why": str(error)}]
     return own_items(decoded)
@@ -186,9 +186,10 @@ def log_entries(value: Any) -> Iterator[dict[str, Any]]:
 
 
 def own_items(decoded: Decoded) -> list[dict[str, Any]]:
-    """Events, entities and plugins as stream items."""
+    """Events, entities, plugins and signs of life as stream items."""
     items: list[dict[str, Any]] = [{"kind": "entity", **msgspec.to_builtins(e)} for e in decoded.entities]
     items += [{"kind": "plugin", **msgspec.to_builtins(p)} for p in decoded.plugins]
+    items += [{"kind": "node", **msgspec.to_builtins(n)} for n in decoded.nodes]
     for event in decoded.events:
         fields = msgspec.to_builtins(event)
         fields.pop("payload", None)

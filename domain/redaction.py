@@ -29,12 +29,12 @@ _NAMES = _words(
     apikey api_key apitoken key keys_alt key_alt secret password passwd passphrase pwd token jwt jws assertion
     authorization proxy_authorization cookie set_cookie session session_id sessionid sid jsessionid phpsessid
     credential credentials client_assertion code_verifier sig signature x_amz_signature
-    x_amz_security_token x_kong_signature private
+    x_amz_security_token x_kong_signature private jwk
     """
 )
 _PARTS = ("secret", "passw", "token", "apikey", "api_key", "credential", "private_key", "session_id", "jwt")
 """A name that holds one of these is a secret's: `redis_password`, `x-csrf-token`, `kong-admin-token`."""
-_SUFFIXES = ("_key", "_pwd")
+_SUFFIXES = ("_key", "_pwd", "_jwk")
 _NOT_SECRETS = _words(
     """
     cache_key primary_key foreign_key public_key rsa_public_key hash_key partition_key ssl_cert_key
@@ -45,6 +45,18 @@ _NOT_SECRETS = _words(
 _QUERY_NAMES = frozenset({"code", "state", "key", "auth"})
 """Secret in a query string only: an OAuth 2 code, and what people call their key."""
 
+_CREDENTIALS = ("credential", "secret", "token", "session", "authorization_code")
+"""Collections with one of these in their name keep credentials: `keyauth_credentials`, `jwt_secrets`."""
+_OF_CREDENTIALS = _words(
+    """
+    id created_at updated_at consumer tags ttl ws_id username name algorithm group expires_in redirect_uris
+    client_type hash_secret scope
+    """
+)
+"""Fields of a credential that say whose it is and how it works; all its others are masked."""
+_OF_COLLECTION = {"acme_storage": frozenset({"value"}), "licenses": frozenset({"payload"})}
+_WINDOWS = _words("second minute hour day month year")
+
 _PEM = re.compile(
     r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----.*?(?:-----END [A-Z ]{0,30}PRIVATE KEY-----|\Z)", re.DOTALL
 )
@@ -54,6 +66,11 @@ _SCHEME = re.compile(
 )
 _USERINFO = re.compile(r"(://[^\s/?#:@\"']{0,200}:)([^\s/?#@\"']{1,300})(?=@)")
 _PAIR = re.compile(r"(?<![^\s?&;,{\"'(])([\w.%\-\[\]]{1,120})=([^\s&;#\"'<>,})]+)")
+_HOOK_PATH = re.compile(
+    r"(//(?:hooks\.slack\.com/(?:services|workflows|triggers)|(?:\w+\.)?discord(?:app)?\.com/api/webhooks"
+    r"|[\w.-]+\.webhook\.office\.com/webhookb2|[\w.-]+\.logic\.azure\.com/workflows)/)[^\s\"'<>?#]+"
+)
+"""Chat services' webhook addresses: whoever knows the path may post."""
 _JSON_PAIR = re.compile(
     r"""(\\{0,3}["'])([\w.\- ]{1,80})\1(\s{0,9}[:=]\s{0,9})"""
     r"""(\\{0,3}"(?:[^"\\]|\\.)*+"?|\\{0,3}'[^']*+'?|[-\d.eE+]+)"""
@@ -90,10 +107,18 @@ def redact(value: Any, extra: Collection[str] = ()) -> Any:
     return _redact(value, names, lambda _: REDACTED)
 
 
-def redact_change(before: Any, after: Any, extra: Collection[str] = ()) -> tuple[Any, Any]:
+def redact_change(
+    before: Any, after: Any, extra: Collection[str] = (), *, collection: str | None = None
+) -> tuple[Any, Any]:
     """Copies of two states of one thing without secrets, their masks numbered alike: `[redacted:1]`.
 
     Equal secrets have equal numbers within the pair, so a mask whose number differs is a secret that changed.
+
+    Args:
+        before: Its state before; None when there was none.
+        after: Its state after; None when there is none.
+        extra: Further secret names.
+        collection: Kong's name of its collection. Of credentials only fields known to be harmless stay.
     """
     names = frozenset(name.lower().replace("-", "_") for name in extra)
     numbers: dict[str, int] = {}
@@ -101,12 +126,28 @@ def redact_change(before: Any, after: Any, extra: Collection[str] = ()) -> tuple
     def mask(secret: str) -> str:
         return f"[redacted:{numbers.setdefault(secret, len(numbers) + 1)}]"
 
-    return _redact(before, names, mask), _redact(after, names, mask)
+    return (
+        _redact_entity(before, collection or "", names, mask),
+        _redact_entity(after, collection or "", names, mask),
+    )
 
 
 def redact_text(text: str, extra: Collection[str] = ()) -> str:
     """Text without what has the shape of a secret: a URL, a message, or bytes that could not be read."""
     return _redact_text(text, frozenset(extra), lambda _: REDACTED)
+
+
+def _redact_entity(entity: Any, collection: str, extra: frozenset[str], mask: _Mask) -> Any:
+    if not isinstance(entity, dict):
+        return _redact(entity, extra, mask)
+    is_credential = any(part in collection for part in _CREDENTIALS)
+    secret = _OF_COLLECTION.get(collection, frozenset())
+    return {
+        key: _masked(value, mask)
+        if key in secret or (is_credential and key not in _OF_CREDENTIALS)
+        else _redact_field(str(key), value, extra, mask)
+        for key, value in entity.items()
+    }
 
 
 def _redact(value: Any, extra: frozenset[str], mask: _Mask) -> Any:
@@ -124,9 +165,19 @@ def _redact_field(name: str, value: Any, extra: frozenset[str], mask: _Mask) -> 
         return mask_cache_key(value)
     if is_secret_name(name, extra):
         return _masked(value, mask)
+    if name == "limits" and isinstance(value, dict):
+        return {key: _redact_limit(str(key), item, extra, mask) for key, item in value.items()}
     if name == "querystring" and isinstance(value, dict):
         return _redact(value, extra | _QUERY_NAMES, mask)
     return _redact(value, extra, mask)
+
+
+def _redact_limit(name: str, value: Any, extra: frozenset[str], mask: _Mask) -> Any:
+    """A limit of response-ratelimiting, which people may call `tokens`: numbers by window are no secret."""
+    is_limit = isinstance(value, dict) and _WINDOWS.issuperset(value)
+    if is_limit and not any(isinstance(n, str | list | dict) for n in value.values()):
+        return value
+    return _redact_field(name, value, extra, mask)
 
 
 def _masked(value: Any, mask: _Mask) -> Any:
@@ -149,6 +200,8 @@ def _redact_text(text: str, extra: frozenset[str], mask: _Mask) -> str:
         text = _SCHEME.sub(lambda m: f"{m[1]}{m[2]}{mask(m.group())}", text)
     if "@" in text:
         text = _USERINFO.sub(lambda m: m[1] + mask(m[2]), text)
+    if "//" in text:
+        text = _HOOK_PATH.sub(lambda m: m[1] + mask(m.group()), text)
     if "=" in text:
         text = _PAIR.sub(lambda m: _pair(m, extra, mask), text)
     if ":" in text:

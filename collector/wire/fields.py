@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from collector.wire.json_bytes import INT64_MAX, INT64_MIN, NUL_SHOWN
+from domain.errors import excerpt
 
 MAX_TEXT_CHARS = 300
 """Longer texts are cut: Kong's own names end at 255, and a column is for reading, not for keeping."""
@@ -22,9 +23,8 @@ def text(value: Any) -> str | None:
     """Text for a column: cut at 300 characters, NUL replaced; None for empty text and for anything else."""
     if not isinstance(value, str) or not value:
         return None
-    if len(value) > MAX_TEXT_CHARS:
-        value = value[:MAX_TEXT_CHARS]
-    return value.replace("\0", NUL_SHOWN) if "\0" in value else value
+    cut: str = value[:MAX_TEXT_CHARS] if len(value) > MAX_TEXT_CHARS else value
+    return cut.replace("\0", NUL_SHOWN) if "\0" in cut else cut
 
 
 def integer(value: Any) -> int | None:
@@ -55,6 +55,11 @@ def _canonical(value: str) -> str:
         return value.encode("unicode_escape").decode("ascii")[:MAX_TEXT_CHARS]
     mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
     return str(mapped or found)
+
+
+def shown(value: Any) -> str:
+    """A value as a message names it: `missing`, or an excerpt of it."""
+    return "missing" if value is None else excerpt(repr(value))
 
 
 def mapping(value: Any) -> Mapping[str, Any]:

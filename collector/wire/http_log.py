@@ -14,11 +14,11 @@ from typing import Any
 
 import orjson
 
-from collector.wire.fields import address, digest, fingerprint, mapping, text
+from collector.wire.fields import address, digest, fingerprint, mapping, shown, text
 from collector.wire.json_bytes import load_json, tidied
 from collector.wire.payloads import payload_of, quarantined_value
 from collector.wire.times import NEWEST_MS, OLDEST_MS, instant_ms
-from domain.errors import DecodeError, excerpt
+from domain.errors import DecodeError
 from domain.events import Decoded, EntitySeen, Event, Kind, Traffic
 from domain.violations import Answer, answered_by, judge
 
@@ -90,7 +90,7 @@ def add_log_entry(
             raise DecodeError(where, "no response and no session, expected what kong.log.serialize gives")
     status = response.get("status")
     if type(status) is not int or not 0 <= status <= 999:  # noqa: PLR2004 - three digits
-        raise DecodeError(where, f"response.status is {_shown(status)}, expected 0 to 999")
+        raise DecodeError(where, f"response.status is {shown(status)}, expected 0 to 999")
     headers = response.get("headers")
     if status == TOO_MANY_REQUESTS or (type(headers) is dict and "retry-after" in headers):
         _add_answer(decoded, seen, entry, status, headers, received_ms, where, node)
@@ -234,7 +234,3 @@ def _node(entry: dict[str, Any]) -> str | None:
 def _kind(value: Any) -> str:
     names = {dict: "an object", list: "an array", str: "text", bool: "true or false", type(None): "null"}
     return names.get(type(value), "a number")
-
-
-def _shown(value: Any) -> str:
-    return "missing" if value is None else excerpt(repr(value))

@@ -139,4 +139,4 @@ def decode_stream_items(items: list[Any], *, received_ms: int) -> list[Decoded]:
 
     A bad item gives a `Decoded` with one `Quarantined`.
     """
-    return [decode_item(item, received_ms=received_ms) for item in items]
+    return [decode_item(item, received_ms=received_ms, place=str(place)) for place, item in enumerate(items)]

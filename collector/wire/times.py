@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from domain.windows import DAY_MS, MINUTE_MS
@@ -27,6 +28,12 @@ def instant_ms(value: Any, received_ms: int) -> tuple[int, bool]:
     if found is None or not received_ms - OLDEST_MS <= found <= received_ms + NEWEST_MS:
         return received_ms, True
     return found, False
+
+
+def told_ms(value: Mapping[str, Any], names: Sequence[str], received_ms: int) -> tuple[int, bool]:
+    """The instant in the first of these fields that is there; when it was received, where none is."""
+    told = next((value[name] for name in names if value.get(name) is not None), None)
+    return (received_ms, False) if told is None else instant_ms(told, received_ms)
 
 
 def _parsed_ms(value: Any) -> int | None:
