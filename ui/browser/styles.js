@@ -8,8 +8,9 @@ export async function sheet(name) {
   return found.replace(await answer.text())
 }
 
-/** Let a part's shadow root use it. */
-export function adopt(element, style) {
+/** Let a part's shadow root use them. */
+export function adopt(element, styles) {
   const root = element.getRootNode()
-  if (!root.adoptedStyleSheets.includes(style)) root.adoptedStyleSheets = [...root.adoptedStyleSheets, style]
+  const missing = styles.filter(style => !root.adoptedStyleSheets.includes(style))
+  if (missing.length) root.adoptedStyleSheets = [...root.adoptedStyleSheets, ...missing]
 }

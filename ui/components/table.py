@@ -19,13 +19,13 @@ import dataclasses
 import functools
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import streamlit as st
 
 from domain.filters import MAX_VALUE_CHARS, Dimension
-from ui import navigation, wording
+from ui import wording
 from ui.components.browser_part import declare
+from ui.components.following import follow, following, same_page
 from ui.safe_text import visible
 from ui.server.assets import browser_path
 from ui.state import PageState, current_state, set_state
@@ -133,11 +133,10 @@ def show_table(
     result = _component()(
         key=key,
         data=data,
-        on_go_change=functools.partial(_follow_here, key),
+        on_go_change=following(key),
         on_filter_change=functools.partial(_filter, key),
     )
-    if isinstance(result.go, dict):
-        _follow(result.go.get("href"))
+    follow(result.go)
 
 
 def _column_json(column: Column) -> dict[str, Any]:
@@ -148,7 +147,7 @@ def _column_json(column: Column) -> dict[str, Any]:
         "wide": column.wide,
         "low": column.low,
         "wrap": column.wrap,
-        "sort": None if column.sort is None else "?" + column.sort.query(),
+        "sort": None if column.sort is None else same_page(column.sort),
         "sorted": column.is_sorted,
     }
 
@@ -156,41 +155,6 @@ def _column_json(column: Column) -> dict[str, Any]:
 def _row_json(row: Row) -> dict[str, Any]:
     cells = [Cell(cell).to_json() if isinstance(cell, str) else cell and cell.to_json() for cell in row.cells]
     return {"cells": cells, "h": row.href, "chosen": row.chosen}
-
-
-def read_href(href: object) -> tuple[str | None, PageState] | None:
-    """(page, state) of a link of ours; the page is None for one that only changes the URL of its page.
-
-    None for anything else: what a browser sends is its own affair.
-    """
-    if not isinstance(href, str):
-        return None
-    try:
-        parts = urlsplit(href)
-    except ValueError:
-        return None
-    if parts.scheme or parts.netloc:
-        return None
-    state = PageState.from_params(parse_qs(parts.query))
-    if not parts.path:
-        return None, state
-    name = parts.path.strip("/") or navigation.LANDING
-    known = {found.name for found in navigation.existing()}
-    return (name, state) if name in known else None
-
-
-def _follow_here(key: str) -> None:
-    """A link that stays on its page changes the URL before the page runs."""
-    sent: Any = st.session_state[key].go
-    found = read_href(sent.get("href") if isinstance(sent, dict) else None)
-    if found is not None and found[0] in (None, st.session_state.get("gw-page")):
-        set_state(found[1])
-
-
-def _follow(href: object) -> None:
-    found = read_href(href)
-    if found is not None and found[0] not in (None, st.session_state.get("gw-page")):
-        navigation.go(str(found[0]), found[1])
 
 
 def _filter(key: str) -> None:

@@ -1,0 +1,57 @@
+// Small parts that tables and number rows are made of.
+
+const SVG = "http://www.w3.org/2000/svg"
+const SPARK = { width: 96, height: 18 }
+
+/** An element with a class and a text; the only way in which data gets onto the page. */
+export const make = (tag, className, text) => {
+  const found = document.createElement(tag)
+  if (className) found.className = className
+  if (text !== undefined && text !== null) found.textContent = text
+  return found
+}
+
+/** Bars over time; null is unknown and stays open, zero is a line. */
+export function spark(values, title) {
+  const known = values.filter(v => v !== null)
+  const most = Math.max(1, ...known)
+  const width = SPARK.width / Math.max(1, values.length)
+  const svg = document.createElementNS(SVG, "svg")
+  svg.setAttribute("viewBox", `0 0 ${SPARK.width} ${SPARK.height}`)
+  svg.setAttribute("class", "spark")
+  svg.setAttribute("role", "img")
+  svg.setAttribute("aria-label", title ?? "")
+  values.forEach((value, i) => {
+    const bar = document.createElementNS(SVG, "rect")
+    const height = value ? Math.max(1.5, (value / most) * SPARK.height) : 0.75
+    bar.setAttribute("x", i * width)
+    bar.setAttribute("y", SPARK.height - height)
+    bar.setAttribute("width", Math.max(0.8, width - 0.6))
+    bar.setAttribute("height", height)
+    bar.setAttribute("class", value === null ? "gap" : value ? "" : "zero")
+    svg.append(bar)
+  })
+  return svg
+}
+
+/** A link that stays inside the app for a plain click and opens elsewhere for any other. */
+export function link(href, text, component) {
+  const found = make("a", "", text)
+  found.href = href
+  found.onclick = event => {
+    if (event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return
+    event.preventDefault()
+    event.stopPropagation()
+    component.setTriggerValue("go", { href, n: Date.now() })
+  }
+  return found
+}
+
+/** A button that is read aloud as its title. */
+export function button(className, text, title, onclick) {
+  const found = make("button", className, text)
+  Object.assign(found, { type: "button", title })
+  found.setAttribute("aria-label", title)
+  found.onclick = event => { event.stopPropagation(); onclick(found) }
+  return found
+}
