@@ -133,13 +133,19 @@ the consumer came without an id."""
 
 META_EVENTS, META_FOLDED, META_LAST_SEQ = "events", "folded", "last_seq"
 META_QUARANTINED, META_GAPS, META_LAST_RECEIVED = "quarantined", "gaps", "last_received_ms"
+META_EVENTS_FROM = "events_from_ms"
 """Names in `meta`: events ever stored, requests whose address was folded, the newest arrival number, things
-ever quarantined, gaps ever recorded, the newest arrival of anything."""
+ever quarantined, gaps ever recorded, the newest arrival of anything, from when on no event was cleared away."""
 
 
 def meta_distinct(dim: int) -> str:
     """The name in `meta` of how many words of a dimension were ever seen: `distinct.consumer`."""
     return f"distinct.{Dim(dim).name.lower()}"
+
+
+def meta_kept_from(res: int) -> str:
+    """The name in `meta` of the first second since 1970 from which on a resolution's totals are whole."""
+    return f"kept_from.{res}"
 
 
 BLOCK_BITS = 10

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from domain.events import Decoded, Event
+from domain.events import Decoded, EntitySeen, Event
 from settings import Settings
 from storage.batches import Batch, CollectorStatus, Dead, SourceBeat, Written
 from storage.codes import ASIDE, IS_REQUEST, META_EVENTS, META_FOLDED, META_LAST_SEQ, Dim, meta_distinct
@@ -86,7 +86,7 @@ class SqliteStore:
         with self._one_transaction():
             written = [self._write(batch) for batch in batches]
             for beat in beats:
-                self._sources.beat(beat)
+                self._beat(beat)
         return written
 
     def cursor(self, source: str, epoch: str) -> int:
@@ -181,9 +181,8 @@ class SqliteStore:
         self._traffic.forget()
         self._sources.forget()
         self._settlement.forget()
-        with contextlib.suppress(sqlite3.Error):
-            self._hooks.forget()
-            self._plugins.forget()
+        self._hooks.forget()
+        self._plugins.forget()
 
     # ---- one batch
 
@@ -203,6 +202,16 @@ class SqliteStore:
         if batch.epoch is None or batch.upto is None:
             return False
         return batch.upto <= self._sources.cursor(batch.source, batch.epoch)
+
+    def _beat(self, beat: SourceBeat) -> None:
+        self._sources.beat(beat)
+        if beat.node_id is None:
+            return
+        with contextlib.suppress(*_POISON):  # a name that cannot be stored is none; the beat itself stays
+            self._entities.node(beat.node_id)
+            self._entities.saw(
+                EntitySeen(entity_type="nodes", entity_id=beat.node_id, name=beat.hostname, at_ms=beat.at_ms)
+            )
 
     def _take_in(self, batch: Batch, written: Written) -> None:
         decoded = batch.decoded

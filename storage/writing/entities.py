@@ -38,10 +38,12 @@ class EntityBook:
         self._attributes: dict[tuple[str, str], tuple[str, int]] = {}
         self._bare: dict[tuple[int, str], int] = {}
         self._who: dict[tuple[int, str, str | None], tuple[int, int | None]] = {}
+        self._nodes: dict[str, int] = {}
 
     def forget(self) -> None:
         """Drop everything remembered: it may have been rolled back."""
-        for cache in (self._latest, self._deleted, self._attributes, self._bare, self._who):
+        caches = (self._latest, self._deleted, self._attributes, self._bare, self._who, self._nodes)
+        for cache in caches:
             cache.clear()
 
     def who(
@@ -66,6 +68,21 @@ class EntityBook:
                 self._who.clear()
             found = self._who[dim, entity_id, name] = self._identify(dim, entity_id, name)
         return (*found, False)
+
+    def node(self, node_id: str | None) -> int:
+        """The key of a node, `NONE_KEY` for None.
+
+        Raises:
+            ValueError: The id cannot be stored.
+        """
+        if node_id is None:
+            return NONE_KEY
+        key = self._nodes.get(node_id)
+        if key is None:
+            if len(self._nodes) >= MAX_CACHED:
+                self._nodes.clear()
+            key = self._nodes[node_id] = self._key_of(Dim.NODE, node_id, None)
+        return key
 
     def saw(self, seen: EntitySeen) -> None:
         """Take in one sighting.
@@ -152,11 +169,10 @@ class EntityBook:
         self._ensure(entity_type, entity_id, at_ms)
         if self._place(entity_type, entity_id, name, at_ms):
             self._refresh(entity_type, entity_id)
-        runs = self._runs(entity_type, entity_id)
+        self._saw_alive(entity_type, entity_id, at_ms)
         if len(self._latest) >= MAX_CACHED:
             self._latest.clear()
-        self._latest[entity_type, entity_id] = runs[-1]
-        self._saw_alive(entity_type, entity_id, at_ms)
+        self._latest[entity_type, entity_id] = self._runs(entity_type, entity_id)[-1]
 
     def _place(self, entity_type: str, entity_id: str, name: str, at_ms: int) -> bool:
         """Put a sighting into the runs of an entity; True when a run began, ended or moved."""

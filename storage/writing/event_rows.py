@@ -162,7 +162,7 @@ class EventRows:
             keys.key(Dim.IP, event.ip),
             service,
             route,
-            keys.key(Dim.NODE, event.node),
+            self._entities.node(event.node),
             keys.limit(event.limit_name, event.limit_value, event.window_s),
         )
         certainty = CERTAINTY_CODES.get(event.certainty, 0)

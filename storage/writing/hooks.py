@@ -35,16 +35,11 @@ class HookBook:
         self._connection = connection
         self._rows = rows
         self._rollups = rollups
-        self._has_inexact = False
-        self.forget()
+        self._has_inexact: bool | None = None
 
     def forget(self) -> None:
-        """Look again whether there are inexact events at all: usually there are none."""
-        self._has_inexact = bool(
-            self._connection.execute(
-                "SELECT 1 FROM events INDEXED BY events_inexact WHERE inexact = 1 LIMIT 1"
-            ).fetchone()
-        )
+        """Look again, with the next use, whether there are inexact events at all: usually there are none."""
+        self._has_inexact = None
 
     def counts(self, event: Prepared) -> bool:
         """Whether a violation counts, before it is added."""
@@ -59,6 +54,12 @@ class HookBook:
 
     def changed(self, at_ms: int, consumer: int, ip: int, service: int) -> int:
         """An exact violation came or went: count the inexact ones near it anew; returns how many changed."""
+        if self._has_inexact is None:
+            self._has_inexact = bool(
+                self._connection.execute(
+                    "SELECT 1 FROM events INDEXED BY events_inexact WHERE inexact = 1 LIMIT 1"
+                ).fetchone()
+            )
         if not self._has_inexact:
             return 0
         self._rows.flush()

@@ -27,22 +27,27 @@ class PluginBook:
         self._told: dict[str, set[str]] = {}
         self._states: dict[int, list[PluginSeen]] = {}
         self._changes: list[int] = []
-        self._is_stale = False
+        self._is_loaded = False
+        self._is_stale = True
         self.changed_ms: int | None = None
         """Events from this moment on have to be judged again because of this transaction; None when none."""
-        self.forget()
 
     def forget(self) -> None:
-        """Read everything again: what is remembered may have been rolled back."""
+        """Read everything again with the next use: what is remembered may have been rolled back."""
+        self._is_loaded = False
+        self.changed_ms = None
+
+    def _load(self) -> None:
+        if self._is_loaded:
+            return
         self._history.clear()
         self._told.clear()
-        self.changed_ms = None
         rows = self._connection.execute("SELECT plugin_id, at_ms, body FROM plugins ORDER BY at_ms")
         for plugin_id, at_ms, body in rows:
             self._history.setdefault(plugin_id, []).append(_loaded(at_ms, body))
         for source, plugin_id in self._connection.execute("SELECT source, plugin_id FROM plugin_sources"):
             self._told.setdefault(source, set()).add(plugin_id)
-        self._is_stale = True
+        self._is_loaded = self._is_stale = True
 
     def committed(self) -> None:
         """The transaction is on disk."""
@@ -54,6 +59,7 @@ class PluginBook:
         Raises:
             ValueError: It cannot be stored.
         """
+        self._load()
         check_text(seen.plugin_id)
         check_instant(seen.at_ms, "at_ms")
         body = msgspec.json.encode(msgspec.structs.replace(seen, at_ms=0)).decode("utf-8")
@@ -79,6 +85,7 @@ class PluginBook:
 
     def saw_all(self, seen: list[PluginSeen], source: str, at_ms: int) -> None:
         """Take what a source once told of and now does not list as deleted."""
+        self._load()
         gone = self._told.get(source, set()) - {plugin.plugin_id for plugin in seen}
         for plugin_id in sorted(gone):
             before = [held for held in self._history[plugin_id] if held.at_ms <= at_ms]
@@ -87,6 +94,7 @@ class PluginBook:
 
     def is_known(self) -> bool:
         """Whether anything is known of any plugin."""
+        self._load()
         return bool(self._history)
 
     def interval_at(self, at_ms: int) -> int:
@@ -104,6 +112,7 @@ class PluginBook:
         return found
 
     def _refresh(self) -> None:
+        self._load()
         if self._is_stale:
             self._states.clear()
             self._changes = sorted({seen.at_ms for history in self._history.values() for seen in history})

@@ -11,7 +11,7 @@ import sqlite3
 
 from domain.windows import DAY_MS
 from settings import Settings
-from storage.codes import BLOCK_BITS, Dim
+from storage.codes import BLOCK_BITS, META_EVENTS_FROM, Dim, meta_kept_from
 
 _TABLES_OF_EVENTS = ("judgements", "payloads", "event_details", "events")
 CURSOR_DAYS = 90
@@ -34,7 +34,7 @@ class Retention:
         """Remove at most `max_rows` rows; returns how many went, fewer when nothing is left to do."""
         gone = self._events(now_ms - self._events_ms, max_rows)
         for res, age_ms in enumerate(self._rollups_ms):
-            before_s = (now_ms - age_ms) // 1000
+            before_s = self._keep_from(res, (now_ms - age_ms) // 1000)
             gone += self._cells(res, before_s, max_rows - gone)
             gone += self._kinds(res, before_s, max_rows - gone)
             for dim in Dim:
@@ -42,15 +42,33 @@ class Retention:
         gone += self._quarantine(now_ms - self._events_ms, max_rows - gone)
         return gone + self._cursors(now_ms - CURSOR_DAYS * DAY_MS, max_rows - gone)
 
+    def _keep_from(self, res: int, before_s: int) -> int:
+        """Tell readers first: a resolution that is partly gone must not be summed. Returns what was told.
+
+        Whole days, so that what the coarser totals answer ends where the finer ones begin.
+        """
+        before_s -= before_s % (DAY_MS // 1000)
+        self._tell(meta_kept_from(res), before_s)
+        return before_s
+
+    def _tell(self, name: str, value: int) -> None:
+        self._connection.execute(
+            "INSERT INTO meta VALUES (?, ?)"
+            " ON CONFLICT DO UPDATE SET value = excluded.value WHERE excluded.value > value",
+            (name, value),
+        )
+
     def _events(self, before_ms: int, most: int) -> int:
         """Events of the oldest block while all of it is old."""
         gone = 0
         while gone < most:
             row = self._connection.execute(
-                "SELECT block FROM event_blocks WHERE max_at_ms < ? ORDER BY block LIMIT 1", (before_ms,)
+                "SELECT block, max_at_ms FROM event_blocks WHERE max_at_ms < ? ORDER BY block LIMIT 1",
+                (before_ms,),
             ).fetchone()
             if row is None:
                 break
+            self._tell(META_EVENTS_FROM, row[1] + 1)
             gone += self._events_of(row[0], most - gone)
         return gone
 
@@ -62,6 +80,7 @@ class Retention:
         ).fetchall()
         if len(seqs) > most:
             end = seqs[most][0]
+            self._connection.execute("UPDATE event_blocks SET n = n - ? WHERE block = ?", (most, block))
         else:
             self._connection.execute("DELETE FROM event_blocks WHERE block = ?", (block,))
         for table in _TABLES_OF_EVENTS:

@@ -97,11 +97,11 @@ class Settlement:
         """Judge at most so many, oldest first; returns how many changed."""
         rows = [_Row(*row) for row in self._connection.execute(_ROWS, (self._judged_seq(), most))]
         changed = sum(self._apply(row, self._verdict(row)) for row in rows)
-        if rows:
-            self._connection.execute(
-                "INSERT INTO meta VALUES ('judged_seq', ?) ON CONFLICT DO UPDATE SET value = excluded.value",
-                (rows[-1].seq,),
-            )
+        (last,) = self._connection.execute("SELECT coalesce(max(seq), 0) FROM judgements").fetchone()
+        self._connection.execute(
+            "INSERT INTO meta VALUES ('judged_seq', ?) ON CONFLICT DO UPDATE SET value = excluded.value",
+            (rows[-1].seq if rows else last,),
+        )
         return changed
 
     def _judged_seq(self) -> int:

@@ -97,7 +97,7 @@ class TrafficFolder:
             self._address(traffic.ip, at_ms),
             who(Dim.SERVICE, traffic.service_id, traffic.service, at_ms)[0],
             who(Dim.ROUTE, traffic.route_id, traffic.route, at_ms)[0],
-            self._keys.key(Dim.NODE, traffic.node),
+            self._entities.node(traffic.node),
             NONE_KEY,
             outcome_of_status(traffic.status, upstream_limited=traffic.upstream_limited),
         )
