@@ -29,8 +29,25 @@ OVER_AFTER_MS = 2 * MINUTE_MS
 MAX_ANSWERS = 400
 """The largest are breakdowns of a hundred rows, about 30 kB."""
 SHARED = frozenset(
-    "freshness totals series top resolve search breakdown spread activity events event markers kind_counts"
-    " quarantine gaps health plugins".split()
+    {
+        "freshness",
+        "totals",
+        "series",
+        "top",
+        "resolve",
+        "search",
+        "breakdown",
+        "spread",
+        "activity",
+        "events",
+        "event",
+        "markers",
+        "kind_counts",
+        "quarantine",
+        "gaps",
+        "health",
+        "plugins",
+    }
 )
 """Questions whose answers are immutable and small."""
 
