@@ -1,0 +1,248 @@
+"""All nodes that were ever heard of, and how their states change as signs come in and time passes.
+
+Pure: the caller says what was heard and what time it is, and writes down what follows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from domain.events import NodeSeen
+from domain.node_states import (
+    DRIFT_AFTER_MS,
+    HEARD_STATES,
+    RHYTHMS,
+    Feed,
+    Finding,
+    NodeState,
+    event_of,
+    expected_hash,
+    misfit,
+    next_state,
+    presence,
+    reason_of,
+)
+from domain.nodes import RESTART_MS, Node, Transition, stream_place, transition_of
+from domain.successions import Successions
+
+
+class Fleet:
+    """The nodes by id.
+
+    Args:
+        nodes: As they were when they were last written down.
+        clock_ms: Until when they were watched then.
+    """
+
+    def __init__(self, nodes: Iterable[Node] = (), clock_ms: int | None = None) -> None:
+        self.nodes: dict[str, Node] = {node.node: node for node in nodes}
+        self.clock_ms = clock_ms
+        self.changed: set[str] = set()
+        """Nodes that differ from what was written down last; the caller clears it."""
+        self.removed: set[str] = set()
+        """Addresses that stood for a node whose id is known by now; the caller clears it."""
+        self._transitions: list[Transition] = []
+        self._watched_since_ms: int | None = None
+        self._successions = Successions(self.nodes)
+
+    # ---- what the caller says
+
+    def resume(self, now_ms: int) -> None:
+        """We listen from now on. What happened since the nodes were last watched is not known."""
+        self._watched_since_ms = now_ms
+        newest_ms = max((node.last_seen_ms or 0 for node in self.nodes.values()), default=now_ms)
+        until_ms = min(now_ms, newest_ms if self.clock_ms is None else self.clock_ms)
+        for node in [node for node in self.nodes.values() if node.is_place_only]:
+            self._remove(node.node)
+        for node in self.nodes.values():
+            if node.replaced_by is None:
+                if presence(node.feeds.values(), now_ms, now_ms).finding is not Finding.HEARD:
+                    self._find(node, Finding.UNWATCHED, max(node.since_ms, until_ms))
+                node.due_ms = now_ms
+        self.advance(now_ms)
+
+    def advance(self, now_ms: int) -> None:
+        """Time passes: nodes that are due change their state at the moment they were due."""
+        while True:
+            due = min(
+                (node for node in self.nodes.values() if node.due_ms is not None and node.due_ms <= now_ms),
+                key=lambda node: (node.due_ms or 0, node.node),
+                default=None,
+            )
+            if due is None or due.due_ms is None:
+                break
+            self._evaluate(due, due.due_ms)
+        self.clock_ms = max(now_ms, self.clock_ms or now_ms)
+
+    def hear(self, seen: NodeSeen, now_ms: int, stream: str | None = None) -> None:
+        """Take in one sign, or one question without an answer.
+
+        Args:
+            seen: What was heard.
+            now_ms: When it was heard.
+            stream: The source of the stream that it came by.
+        """
+        self.advance(now_ms)
+        if seen.node is None or not seen.answered:
+            self._unanswered(seen, now_ms)
+            return
+        node = self._known(seen.node, seen.at_ms)
+        if node.replaced_by is not None and seen.via in RHYTHMS and seen.at_ms > node.since_ms:
+            other = self._successions.share(node)
+            self.changed |= {other.node} if other else set()
+        node.learn(seen)
+        node.hear(seen, now_ms)
+        self._evaluate(node, max(now_ms, node.since_ms))
+        self._settle(node, seen, stream)
+        older = self._successions.fell_silent_before(node)
+        if older is not None:
+            self._replace(older, node, now_ms)
+
+    def is_start_known(self, node_id: str, at_ms: int) -> bool:
+        """Whether an event `node_started` tells nothing new: that start was told, or inferred, before."""
+        node = self.nodes.get(node_id)
+        if node is None or node.started_ms is None:
+            return False
+        if not node.is_start_told:
+            node.is_start_told = True
+            self.changed.add(node_id)
+            return True
+        return abs(at_ms - node.started_ms) < RESTART_MS
+
+    def drain(self) -> list[Transition]:
+        """What changed since the last call, in order."""
+        found, self._transitions = self._transitions, []
+        return found
+
+    def expected(self, node: Node) -> str | None:
+        """The configuration hash of the fleet that a node belongs to."""
+        fleet = (node.role, node.control_plane)
+        return expected_hash(
+            {
+                other.node: (other.config_hash, other.hash_since_ms)
+                for other in self.nodes.values()
+                if other.config_hash is not None
+                and (other.role, other.control_plane) == fleet
+                and (other.state in HEARD_STATES or other is node)
+            }
+        )
+
+    # ---- one node
+
+    def _known(self, node_id: str, at_ms: int) -> Node:
+        node = self.nodes.get(node_id)
+        if node is None:
+            node = self.nodes[node_id] = Node(node=node_id, first_seen_ms=at_ms, since_ms=at_ms)
+        self.changed.add(node_id)
+        return node
+
+    def _remove(self, place: str) -> None:
+        del self.nodes[place]
+        self.removed.add(place)
+        self.changed.discard(place)
+
+    def _unanswered(self, seen: NodeSeen, now_ms: int) -> None:
+        if seen.address is None:
+            return
+        node = self._successions.node_at(seen.address)
+        if node is None:
+            node = self._known(seen.address, now_ms)
+            node.is_place_only, node.place = True, seen.address
+        self.changed.add(node.node)
+        node.miss(seen, now_ms)
+        self._evaluate(node, max(now_ms, node.since_ms))
+
+    def _evaluate(self, node: Node, at_ms: int) -> None:
+        """Find out where a node stands at a moment, and when that will change by itself."""
+        if node.replaced_by is not None:
+            node.due_ms = None
+            return
+        found = presence(node.feeds.values(), at_ms, self._watched_since_ms)
+        finding, until_ms = found.finding, found.until_ms
+        if finding is Finding.HEARD:
+            finding, until_ms = self._fit(node, at_ms, until_ms)
+        elif finding is Finding.UNHEARD and not node.is_place_only:
+            finding = Finding.UNWATCHED
+        self._find(node, finding, at_ms)
+        node.due_ms = until_ms
+        newer = self._successions.came_after(node) if finding is Finding.QUIET else None
+        if newer is not None:
+            self._replace(node, newer, at_ms)
+
+    def _fit(self, node: Node, at_ms: int, until_ms: int | None) -> tuple[Finding, int | None]:
+        """How a node that is there fits its fleet."""
+        expected = self.expected(node)
+        if node.config_hash is None or expected is None or node.config_hash == expected:
+            node.differs_since_ms = None
+        elif node.differs_since_ms is None:
+            node.differs_since_ms = at_ms
+        if self._misfit(node) is not None:
+            return Finding.UNSUPPORTED, until_ms
+        if node.differs_since_ms is None:
+            return Finding.HEARD, until_ms
+        drifts_ms = node.differs_since_ms + DRIFT_AFTER_MS
+        if at_ms >= drifts_ms:
+            return Finding.DIFFERS, until_ms
+        return Finding.HEARD, min(drifts_ms, until_ms or drifts_ms)
+
+    def _misfit(self, node: Node) -> str | None:
+        control_plane = self._successions.node_at(node.control_plane) if node.control_plane else None
+        available = node.facts.get("plugins_available")
+        missing = set(node.facts.get("plugins_enabled") or ()) - set(available or ())
+        return misfit(
+            version=node.version,
+            control_plane_version=control_plane.version if control_plane else None,
+            plugins_missing=missing if available else (),
+            complaint=node.complaint,
+        )
+
+    def _find(self, node: Node, finding: Finding, at_ms: int) -> None:
+        is_new = not node.reason
+        before, after = node.state, next_state(node.state, finding)
+        if after is before and not is_new:
+            return
+        node.state, node.since_ms, node.reason = after, at_ms, self._reason(node, finding, at_ms)
+        self.changed.add(node.node)
+        event = None if is_new else event_of(before, after)
+        self._transitions.append(transition_of(node, at_ms, None if is_new else before, node.reason, event))
+
+    def _reason(self, node: Node, finding: Finding, at_ms: int) -> str:
+        if finding is Finding.UNSUPPORTED:
+            return self._misfit(node) or "it does not fit"
+        if finding is Finding.DIFFERS:
+            return "its configuration is not that of most of the fleet"
+        return reason_of(node.feeds.values(), finding, at_ms)
+
+    # ---- one node in another's place
+
+    def _settle(self, node: Node, seen: NodeSeen, stream: str | None) -> None:
+        """A node spoke from a place: who spoke from there before was replaced by it."""
+        places = []
+        if seen.address is not None and seen.via != Feed.DATA_PLANES:
+            node.place = seen.address
+            places.append(seen.address)
+            held = self.nodes.get(seen.address)
+            if held is not None and held.is_place_only:
+                self._remove(held.node)
+        if stream is not None:
+            node.stream = stream_place(stream).removeprefix("stream ")
+            places.append(stream_place(stream))
+        for place in places:
+            older = self._successions.speak(node, place, seen.at_ms)
+            if older is not None:
+                self._replace(older, node, seen.at_ms)
+
+    def _replace(self, older: Node, node: Node, at_ms: int) -> None:
+        """`node` is `older` after a restart."""
+        before = older.state
+        older.replaced_by, older.due_ms = node.node, None
+        node.replaces, node.restarts = older.node, older.restarts + 1
+        self.changed |= {older.node, node.node}
+        if before is not NodeState.LOST:
+            older.state, older.since_ms = NodeState.LOST, max(at_ms, older.since_ms)
+            older.reason = f"it started again as {node.node}"
+            self._transitions.append(transition_of(older, older.since_ms, before, older.reason, "node_lost"))
+        if node.started_ms is None:
+            node.started_ms = at_ms
+            reason = f"a new id where {older.node} was"
+            self._transitions.append(transition_of(node, at_ms, node.state, reason, "node_started"))
