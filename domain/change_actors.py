@@ -125,7 +125,7 @@ def _names_entity(change: Change, call: AdminCall) -> bool:
 
 
 def _makes_kind(change: Change, call: AdminCall) -> bool:
-    """Whether a POST to this path makes entities of the change's kind, under the same owner if it names one."""
+    """Whether a POST to this path makes entities of the change's kind, under its owner if it names one."""
     parts = _parts(call.path)
     collection = collection_of(change.entity_type)
     if not parts or parts[-1] != collection.path:

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from domain.change_effects import allowed_in
 from domain.changes import (
     AUTHENTICATION,
     LIMITERS,
@@ -141,16 +142,8 @@ def _weaker_at(window_s: int | None, before: Iterable[Limit], after: Iterable[Li
     """Whether more can pass within a window of this length than could before."""
     if window_s is None:
         return True
-    had, has = _allowed(window_s, before), _allowed(window_s, after)
+    had, has = allowed_in(window_s, before), allowed_in(window_s, after)
     return has is None or (had is not None and has > had)
-
-
-def _allowed(window_s: int, limits: Iterable[Limit]) -> int | None:
-    """The most requests that limits let pass in a span of this length; None when they set no bound."""
-    bounds = [
-        (limit.value or 0) * max(1, -(-window_s // limit.window_s)) for limit in limits if limit.window_s
-    ]
-    return min(bounds) if bounds else None
 
 
 def _weaker_counting(change: Change, where: str) -> Iterator[Flag]:
