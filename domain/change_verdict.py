@@ -305,21 +305,25 @@ def _outcome(change: Change, effect: Effect, ratio: Ratio, seen: Observed) -> tu
     wanted = Effect.MORE if ratio.rose else Effect.FEWER
     if effect not in {wanted, Effect.EITHER}:
         return Outcome.COINCIDED, "this change cannot have done that, look for another cause"
-    outcome = Outcome.CAUSED_MORE if ratio.rose else Outcome.CAUSED_FEWER
-    limits = new_limits(change)
-    if ratio.rose and seen.named and seen.named >= NAMED_SHARE * seen.after.total:
+    return _of_rise(change, seen) if ratio.rose else _of_only_one(Outcome.CAUSED_FEWER, seen)
+
+
+def _of_rise(change: Change, seen: Observed) -> tuple[Outcome, str]:
+    total, limits = seen.after.total, new_limits(change)
+    if seen.named and seen.named >= NAMED_SHARE * total:
         which = " or ".join(shown_limit(limit) for limit in limits)
-        return outcome, f"{seen.named} of {seen.after.total} name the new limit of {which}: it is the cause"
-    if (
-        ratio.rose
-        and seen.named is not None
-        and seen.naming >= NAMED_SHARE * seen.after.total > 10 * seen.named
-    ):
-        return Outcome.COINCIDED, f"only {seen.named} of {seen.after.total} name the new limit"
+        because = f"{seen.named} of {total} name the new limit of {which}: it is the cause"
+        return Outcome.CAUSED_MORE, because
+    if seen.named is not None and seen.naming >= NAMED_SHARE * total > 10 * seen.named:
+        return Outcome.COINCIDED, f"only {seen.named} of {total} name the new limit"
+    if _is_burst(seen):
+        return Outcome.CANNOT_TELL, "but most of it fell within half a minute: a burst, not a lasting rise"
+    return _of_only_one(Outcome.CAUSED_MORE, seen)
+
+
+def _of_only_one(outcome: Outcome, seen: Observed) -> tuple[Outcome, str]:
     if seen.others:
         return Outcome.CANNOT_TELL, f"but {seen.others[0]} can have done it as well"
-    if ratio.rose and _is_burst(seen):
-        return Outcome.CANNOT_TELL, "but most of it fell within half a minute: a burst, not a lasting rise"
     return outcome, "it is the likely cause: no other change at that time can have done it"
 
 
