@@ -62,6 +62,11 @@ class Filters:
 
         return Filters(tuple(filter(stays, self.include)), tuple(filter(stays, self.exclude)))
 
+    def only(self, dimension: Dimension, values: Iterable[str]) -> Filters:
+        """With just these values kept of a dimension, whatever was kept of it before."""
+        others = tuple(item for item in self.include if item[0] != dimension)
+        return Filters((*others, *((dimension, value[:MAX_VALUE_CHARS]) for value in values)), self.exclude)
+
     def to_params(self) -> dict[str, list[str]]:
         """URL parameters, in a fixed order so that equal filters give equal links."""
         params: dict[str, list[str]] = {}

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
+from domain.events import PluginSeen
 from domain.filters import Dimension, Filters
 from domain.windows import Window
 from storage.batches import Batch, CollectorStatus, Gap, SourceBeat, Written
@@ -21,6 +22,7 @@ from storage.rows import (
     EventRow,
     Freshness,
     Marker,
+    PairRow,
     QuarantineRow,
     Series,
     StoreHealth,
@@ -96,6 +98,22 @@ class Reader(Protocol):
         self, of: Dimension, window: Window, filters: Filters, limit: int = 100
     ) -> tuple[CellRow, ...]:
         """Totals by `of` under filters, most violations first, then most requests."""
+
+    def pairs(
+        self, of: Dimension, by: Dimension, window: Window, filters: Filters, limit: int = 100
+    ) -> tuple[PairRow, ...]:
+        """Totals by two dimensions at once, most violations first, then most requests.
+
+        Without filters everything is gone through: name a consumer, an address or a route.
+        """
+
+    def spread(
+        self, of: Dimension, by: Dimension, tokens: tuple[str, ...], window: Window, filters: Filters
+    ) -> dict[str, int]:
+        """For some tokens of `of`: with how many different `by` each had a violation."""
+
+    def plugins(self) -> tuple[PluginSeen, ...]:
+        """Kong's plugins over time: every sighting that said something new, oldest first."""
 
     def activity(
         self, window: Window, dimension: Dimension, token: str, bucket_ms: int

@@ -234,6 +234,23 @@ class CellRow(msgspec.Struct, frozen=True, kw_only=True):
     last_ms: int
 
 
+class PairRow(msgspec.Struct, frozen=True, kw_only=True):
+    """Totals of two names together, such as a service and a route of it."""
+
+    token: str
+    label: str
+    id: str | None
+    """Kong's id; None where only a name is known."""
+    by_token: str
+    by_label: str
+    by_id: str | None
+    requests: int
+    """Those that a log told of; fewer than the violations where none tells about traffic."""
+    limited: int
+    probable: int
+    last_ms: int
+
+
 class Marker(msgspec.Struct, frozen=True, kw_only=True):
     """Something to draw at a moment of every time chart."""
 

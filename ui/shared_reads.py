@@ -37,6 +37,7 @@ SHARED = frozenset(
         "resolve",
         "search",
         "breakdown",
+        "pairs",
         "spread",
         "activity",
         "events",
