@@ -135,7 +135,7 @@ META_EVENTS, META_FOLDED, META_LAST_SEQ = "events", "folded", "last_seq"
 META_QUARANTINED, META_GAPS, META_LAST_RECEIVED = "quarantined", "gaps", "last_received_ms"
 META_EVENTS_FROM = "events_from_ms"
 """Names in `meta`: events ever stored, requests whose address was folded, the newest arrival number, things
-ever quarantined, gaps ever recorded, the newest arrival of anything, from when on no event was cleared away."""
+ever quarantined, gaps ever recorded, the newest arrival of anything, since when no event was cleared away."""
 
 
 def meta_distinct(dim: int) -> str:

@@ -1,0 +1,13 @@
+"""The parts of one answer; `storage.sqlite_reader` puts them together.
+
+- `connections`: read-only connections, their deadline, and a file that comes, goes or is replaced
+- `spans`: a window -> the stored resolutions that answer it exactly
+- `words`: tokens, ids and names <-> numbers
+- `restriction`: filters -> numbers, and what of a table they leave
+- `sums`: totals per name in a window, from `activity` or, under filters, from `cells`
+- `totals`, `series`, `tops`, `past`: the questions that sums answer
+- `event_rows`, `event_search`, `event_pages`: stored events
+- `entities`, `freshness`, `markers`, `trouble`, `health`: the other questions
+
+Every question gets a `Snapshot`: one short read transaction, so that its numbers belong together.
+"""

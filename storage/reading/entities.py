@@ -1,0 +1,144 @@
+"""What is known of a consumer, service, route, node, limit or address; finding one by a part of its name."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from domain.filters import Dimension
+from storage.codes import DIM_OF, ENTITY_TYPE_OF, FIRST_KEY, Dim
+from storage.packing import prefix_of
+from storage.reading.connections import Snapshot
+from storage.reading.words import Word, as_list, keys_of, read_merged, read_words, tokens_of
+from storage.rows import Entity
+
+SEARCHED = (Dimension.CONSUMER, Dimension.IP, Dimension.SERVICE, Dimension.ROUTE)
+MAX_FOUND = 100
+_LAST = "\U0010ffff"
+
+
+def resolve(snapshot: Snapshot, dimension: Dimension, text: str) -> Entity | None:
+    """The entity that a token, id or (former) name stands for; None when it is nothing or not one thing."""
+    dim = DIM_OF[dimension]
+    merged = read_merged(snapshot)
+    keys = {merged.get(key, key) for key in keys_of(snapshot, dim, text)}
+    if len(keys) != 1:
+        return None
+    words = read_words(snapshot, keys)
+    tokens = tokens_of(snapshot, dim, words.values())
+    return next((_entity(snapshot, dimension, word, tokens[word.key]) for word in words.values()), None)
+
+
+def _entity(snapshot: Snapshot, dimension: Dimension, word: Word, token: str) -> Entity:
+    dim = DIM_OF[dimension]
+    row: tuple[Any, ...] | None = None
+    names: tuple[tuple[str, int, int | None], ...] = ()
+    if dim in ENTITY_TYPE_OF and not word.is_name:
+        names = _names(snapshot, dim, word)
+        row = snapshot.row(
+            "SELECT attributes, first_seen_ms FROM entities WHERE entity_type = ? AND entity_id = ?",
+            (ENTITY_TYPE_OF[dim], word.value),
+        )
+    first_ms, last_ms = _seen(snapshot, dim, word.key)
+    attributes, told_ms = row or (None, None)
+    known = [at_ms for at_ms in (first_ms, told_ms) if at_ms is not None]
+    return Entity(
+        dimension=dimension,
+        token=token,
+        id=word.value,
+        label=word.label,
+        names=names,
+        deleted_ms=word.deleted_ms,
+        attributes=_attributes(dim, word, attributes),
+        first_seen_ms=min(known, default=None),
+        last_seen_ms=last_ms,
+    )
+
+
+def _names(snapshot: Snapshot, dim: Dim, word: Word) -> tuple[tuple[str, int, int | None], ...]:
+    rows = snapshot.rows(
+        "SELECT name, valid_from_ms FROM entity_names WHERE entity_type = ? AND entity_id = ?"
+        " ORDER BY valid_from_ms LIMIT 1000",
+        (ENTITY_TYPE_OF[dim], word.value),
+    )
+    ends = [*(from_ms for _, from_ms in rows[1:]), word.deleted_ms]
+    return tuple(
+        (name, from_ms, to_ms) for (name, from_ms), to_ms in zip(rows, ends, strict=False) if name is not None
+    )
+
+
+def _attributes(dim: Dim, word: Word, text: str | None) -> dict[str, Any]:
+    if dim == Dim.IP and word.key >= FIRST_KEY:
+        prefix = prefix_of(word.value)
+        return {} if prefix is None else {"prefix": prefix}
+    try:
+        found = json.loads(text) if text else {}
+    except ValueError:
+        # cut at 64 KiB when it was stored
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _seen(snapshot: Snapshot, dim: Dim, key: int) -> tuple[int | None, int | None]:
+    """First and last bucket in which it did anything, as narrow as is still kept."""
+    found: list[int | None] = []
+    keys = [key, *(k for (k,) in snapshot.rows("SELECT key_id FROM keys WHERE same_as = ?", (key,)))]
+    for least_or_most, order in (("min", "ASC"), ("max", "DESC")):
+        from_s, to_s = -(2**62), 2**62
+        for res, width_s in ((3, 86_400), (2, 3_600), (1, 60), (0, 10)):
+            bucket_s = snapshot.value(
+                f"SELECT {least_or_most}(b) FROM (SELECT (SELECT bucket_s FROM activity"
+                " WHERE dim = ?1 AND key = j.value AND res = ?2 AND bucket_s >= ?3 AND bucket_s < ?4"
+                f" ORDER BY bucket_s {order} LIMIT 1) AS b FROM json_each(?5) j)",
+                (dim, res, from_s, to_s, as_list(keys)),
+            )
+            if bucket_s is None:
+                break
+            from_s, to_s = bucket_s, bucket_s + width_s
+        found.append(None if from_s == -(2**62) else from_s * 1000)
+    return found[0], found[1]
+
+
+def search(snapshot: Snapshot, text: str, limit: int) -> tuple[Entity, ...]:
+    """What begins with a text, then what holds it; within each by dimension and label."""
+    text = text.strip()
+    limit = max(0, min(limit, MAX_FOUND))
+    if not text or not limit:
+        return ()
+    merged = read_merged(snapshot)
+    found: list[Entity] = []
+    seen: set[int] = set()
+    for finder in (_beginning, _holding):
+        for dimension in SEARCHED:
+            dim = DIM_OF[dimension]
+            keys = [merged.get(key, key) for key in finder(snapshot, dim, text, limit)]
+            fresh = [key for key in dict.fromkeys(keys) if key not in seen]
+            seen.update(fresh)
+            words = sorted(read_words(snapshot, fresh).values(), key=lambda word: word.label)
+            words = words[: limit - len(found)]
+            tokens = tokens_of(snapshot, dim, words)
+            found += [_entity(snapshot, dimension, word, tokens[word.key]) for word in words]
+            if len(found) >= limit:
+                return tuple(found)
+    return tuple(found)
+
+
+def _beginning(snapshot: Snapshot, dim: Dim, text: str, limit: int) -> list[int]:
+    rows = snapshot.rows(
+        "SELECT key_id FROM (SELECT key_id FROM keys INDEXED BY keys_by_value"
+        " WHERE dim = ?1 AND value >= ?2 AND value < ?3 LIMIT ?4)"
+        " UNION SELECT key_id FROM (SELECT key_id FROM keys INDEXED BY keys_by_name"
+        " WHERE dim = ?1 AND name >= ?2 AND name < ?3 LIMIT ?4)",
+        (dim, text, text + _LAST, limit),
+    )
+    return [key for (key,) in rows]
+
+
+def _holding(snapshot: Snapshot, dim: Dim, text: str, limit: int) -> list[int]:
+    pattern = "%" + text.replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_") + "%"
+    rows = snapshot.rows(
+        "SELECT key_id FROM keys INDEXED BY keys_by_value WHERE dim = ?1"
+        r" AND (value LIKE ?2 ESCAPE '\' OR name LIKE ?2 ESCAPE '\') LIMIT ?3",
+        (dim, pattern, limit),
+    )
+    return [key for (key,) in rows]

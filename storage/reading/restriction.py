@@ -1,0 +1,76 @@
+"""Filters as numbers, and as the part of a statement that leaves what they leave."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from domain.filters import Dimension, Filters
+from storage.codes import COLUMN_OF, DIM_OF, Dim
+from storage.reading.connections import Snapshot
+from storage.reading.words import as_list, keys_of
+
+FEW = 40
+"""So many numbers are bound one by one, so that an index on their column can be used."""
+
+
+class Restriction(NamedTuple):
+    """For each dimension that filters name, the numbers to keep or to leave out."""
+
+    include: tuple[tuple[Dim, tuple[int, ...]], ...]
+    exclude: tuple[tuple[Dim, tuple[int, ...]], ...]
+
+    @property
+    def dims(self) -> set[Dim]:
+        """The dimensions that it looks at."""
+        return {dim for dim, _ in (*self.include, *self.exclude)}
+
+    @property
+    def is_impossible(self) -> bool:
+        """Whether a filter keeps only what nothing is known of."""
+        return any(not keys for _, keys in self.include)
+
+    def clause(self, table: str) -> tuple[str, list[Any]]:
+        """A condition on the columns of `events` or `combos`, and what is bound to it; `1` leaves all."""
+        parts: list[str] = []
+        values: list[Any] = []
+        for word, side in (("IN", self.include), ("NOT IN", self.exclude)):
+            for dim, keys in side:
+                marks, bound = _bound(keys)
+                parts.append(f"{table}.{COLUMN_OF[dim]} {word} ({marks})")
+                values += bound
+        return " AND ".join(parts) or "1", values
+
+    def of(self, dim: Dim, column: str) -> tuple[str, list[Any]]:
+        """The same for one dimension whose number stands in `column`."""
+        parts: list[str] = []
+        values: list[Any] = []
+        for word, side in (("IN", self.include), ("NOT IN", self.exclude)):
+            for _, keys in (item for item in side if item[0] == dim):
+                marks, bound = _bound(keys)
+                parts.append(f"{column} {word} ({marks})")
+                values += bound
+        return " AND ".join(parts) or "1", values
+
+
+NOTHING_LEFT_OUT = Restriction((), ())
+
+
+def read_restriction(snapshot: Snapshot, filters: Filters) -> Restriction:
+    """Look up what filters name. A value that nothing is known of keeps, or leaves out, nothing."""
+    return Restriction(_side(snapshot, filters.include), _side(snapshot, filters.exclude))
+
+
+def _side(
+    snapshot: Snapshot, items: tuple[tuple[Dimension, str], ...]
+) -> tuple[tuple[Dim, tuple[int, ...]], ...]:
+    found: dict[Dim, set[int]] = {}
+    for dimension, token in items:
+        dim = DIM_OF[dimension]
+        found.setdefault(dim, set()).update(keys_of(snapshot, dim, token))
+    return tuple((dim, tuple(sorted(keys))) for dim, keys in sorted(found.items()))
+
+
+def _bound(keys: tuple[int, ...]) -> tuple[str, list[Any]]:
+    if len(keys) <= FEW:
+        return ", ".join("?" * len(keys)), list(keys)
+    return "SELECT value FROM json_each(?)", [as_list(keys)]

@@ -1,0 +1,240 @@
+"""`storage.protocol.Reader` on a SQLite file: each question is one short read transaction with a deadline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from domain.events import PluginSeen
+from domain.filters import Dimension, Filters
+from domain.windows import Window
+from storage.batches import Gap
+from storage.codes import DIM_OF, VIOLATIONS, Dim
+from storage.reading import entities, event_pages, event_rows, event_search, health, kinds, markers, trouble
+from storage.reading.connections import Connections, Snapshot
+from storage.reading.freshness import last_seq, read_freshness
+from storage.reading.pairs import read_pairs, spread
+from storage.reading.plugins import read_plugins
+from storage.reading.restriction import read_restriction
+from storage.reading.series import read_past, read_series
+from storage.reading.spans import Kept, buckets, read_kept, spans
+from storage.reading.sums import KeySums, read_cells, read_sums
+from storage.reading.tops import breakdown, top
+from storage.reading.totals import read_totals, read_window, tells_of_traffic
+from storage.reading.words import keys_of, read_merged
+from storage.rows import (
+    CellRow,
+    Entity,
+    EventDetail,
+    EventPage,
+    EventQuery,
+    EventRow,
+    Freshness,
+    Marker,
+    PairRow,
+    QuarantineRow,
+    Series,
+    StoreHealth,
+    Top,
+    Totals,
+)
+
+MAX_PAGE = 5_000
+EXPORT_PAGE = 2_000
+"""Events of an export read at once: 20 ms or so, in which the write-ahead log cannot be folded in."""
+
+
+class SqliteReader:
+    """Read-only; safe to share between threads. Nothing is opened before the first question.
+
+    Args:
+        path: The file. While it does not exist it answers like an empty one; when another takes its place,
+            that one is read.
+        deadline_ms: Longest that one question may take.
+    """
+
+    def __init__(self, path: str | Path, deadline_ms: int) -> None:
+        self._path = Path(path)
+        self._connections = Connections(self._path, deadline_ms)
+
+    # ---- how current
+
+    def data_version(self) -> int:
+        """A number that changes when another connection has committed, or the file is another one."""
+        return self._connections.data_version()
+
+    def freshness(self) -> Freshness:
+        """How current the store is, and every source."""
+        with self._connections.snapshot() as snapshot:
+            return read_freshness(snapshot)
+
+    # ---- sums
+
+    def totals(self, window: Window, filters: Filters) -> Totals:
+        """The number row."""
+        with self._connections.snapshot() as snapshot:
+            restriction = read_restriction(snapshot, filters)
+            wanted = spans(window, read_kept(snapshot))
+            sums = read_window(snapshot, wanted, restriction, read_merged(snapshot))
+            return read_totals(snapshot, window, wanted, restriction, sums)
+
+    def series(
+        self, window: Window, filters: Filters, group_by: Dimension | None, bucket_ms: int, top: int = 5
+    ) -> Series:
+        """Violations per bucket, stacked by the `top` largest of a dimension and Other."""
+        with self._connections.snapshot() as snapshot:
+            kept = read_kept(snapshot)
+            shape = buckets(window, bucket_ms, kept)
+            restriction, merged = read_restriction(snapshot, filters), read_merged(snapshot)
+            dim = None if group_by is None else DIM_OF[group_by]
+            sums = None
+            if dim is not None:
+                wanted = spans(Window(shape.from_ms, shape.to_ms), kept)
+                sums = read_sums(snapshot, wanted, dim, restriction, merged)
+            tells = tells_of_traffic(snapshot)
+            return read_series(snapshot, shape, dim, sums, restriction, merged, top, tells=tells)
+
+    def top(self, dimension: Dimension, window: Window, filters: Filters, limit: int = 10) -> Top:
+        """The largest of a dimension by violations."""
+        with self._connections.snapshot() as snapshot:
+            sums = _sums(snapshot, read_kept(snapshot), dimension, window, filters)
+            return top(snapshot, dimension, sums, limit, tells=tells_of_traffic(snapshot))
+
+    def breakdown(
+        self, of: Dimension, window: Window, filters: Filters, limit: int = 100
+    ) -> tuple[CellRow, ...]:
+        """Totals by `of` under filters, most violations first, then most requests."""
+        with self._connections.snapshot() as snapshot:
+            sums = _sums(snapshot, read_kept(snapshot), of, window, filters)
+            return breakdown(snapshot, of, sums, limit, tells=tells_of_traffic(snapshot))
+
+    def pairs(
+        self, of: Dimension, by: Dimension, window: Window, filters: Filters, limit: int = 100
+    ) -> tuple[PairRow, ...]:
+        """Totals by two dimensions at once, most violations first, then most requests."""
+        with self._connections.snapshot() as snapshot:
+            wanted = spans(window, read_kept(snapshot))
+            cells = read_cells(snapshot, wanted, read_restriction(snapshot, filters))
+            return read_pairs(snapshot, cells, DIM_OF[of], DIM_OF[by], read_merged(snapshot), limit)
+
+    def spread(
+        self, of: Dimension, by: Dimension, tokens: tuple[str, ...], window: Window, filters: Filters
+    ) -> dict[str, int]:
+        """For some tokens of `of`: with how many different `by` each had a violation."""
+        with self._connections.snapshot() as snapshot:
+            dim, merged = DIM_OF[of], read_merged(snapshot)
+            only = filters.only(of, tokens)
+            wanted = spans(window, read_kept(snapshot))
+            cells = read_cells(snapshot, wanted, read_restriction(snapshot, only), VIOLATIONS)
+            counts = spread(cells, dim, DIM_OF[by], merged)
+            return {token: _most(counts, keys_of(snapshot, dim, token)) for token in tokens}
+
+    def plugins(self) -> tuple[PluginSeen, ...]:
+        """Kong's plugins as they were configured over time, oldest first."""
+        with self._connections.snapshot() as snapshot:
+            return read_plugins(snapshot)
+
+    def activity(
+        self, window: Window, dimension: Dimension, token: str, bucket_ms: int
+    ) -> tuple[tuple[int, int, int, int], ...]:
+        """One key's past: (bucket start, requests, limited, probable), oldest first, no empty buckets."""
+        with self._connections.snapshot() as snapshot:
+            shape = buckets(window, bucket_ms, read_kept(snapshot))
+            dim = DIM_OF[dimension]
+            return read_past(snapshot, shape, dim, keys_of(snapshot, dim, token))
+
+    # ---- names
+
+    def resolve(self, dimension: Dimension, text: str) -> Entity | None:
+        """The entity that a token, id or (former) name stands for; None when nothing is known."""
+        with self._connections.snapshot() as snapshot:
+            return entities.resolve(snapshot, dimension, text)
+
+    def search(self, text: str, limit: int = 20) -> tuple[Entity, ...]:
+        """Consumers, addresses, services and routes whose name, id or address starts with or holds `text`."""
+        with self._connections.snapshot() as snapshot:
+            return entities.search(snapshot, text, limit)
+
+    # ---- events
+
+    def tail(self, query: EventQuery, after_seq: int, limit: int = 200) -> tuple[EventRow, ...]:
+        """Matching events that arrived after `after_seq`, newest first."""
+        with self._connections.snapshot() as snapshot:
+            if last_seq(snapshot) <= after_seq:
+                return ()
+            search = event_search.read_search(snapshot, query)
+            walked = event_pages.walk(snapshot, search, after_seq + 1, None, min(limit, MAX_PAGE))
+            return event_rows.to_records(snapshot, walked.rows)
+
+    def events(self, query: EventQuery, before_seq: int | None = None, limit: int = 100) -> EventPage:
+        """Matching events, newest arrival first. A page with fewer than `limit` need not be the last."""
+        with self._connections.snapshot() as snapshot:
+            search = event_search.read_search(snapshot, query)
+            total = event_search.count(snapshot, search)
+            if total == 0:
+                return EventPage(rows=(), next_seq=None, total=0)
+            walked = event_pages.walk(snapshot, search, 0, before_seq, max(1, min(limit, MAX_PAGE)))
+            rows = event_rows.to_records(snapshot, walked.rows)
+            is_all = before_seq is None and len(rows) == total
+            return EventPage(rows=rows, next_seq=None if is_all else walked.floor, total=total)
+
+    def event(self, seq: int) -> EventDetail | None:
+        """One event with its payload."""
+        with self._connections.snapshot() as snapshot:
+            return event_rows.read_event(snapshot, seq)
+
+    def stream_events(self, query: EventQuery) -> Iterator[EventRow]:
+        """All matching events, newest first, without limit and without holding a read open: for exports."""
+        before_seq: int | None = None
+        while True:
+            with self._connections.snapshot() as snapshot:
+                search = event_search.read_search(snapshot, query)
+                walked = event_pages.walk(snapshot, search, 0, before_seq, EXPORT_PAGE)
+                rows = event_rows.to_records(snapshot, walked.rows)
+            yield from rows
+            if walked.floor is None:
+                return
+            before_seq = walked.floor
+
+    # ---- everything else
+
+    def markers(self, window: Window) -> tuple[Marker, ...]:
+        """Changes, node events and gaps in a window, oldest first, at most 500."""
+        with self._connections.snapshot() as snapshot:
+            return markers.read_markers(snapshot, window)
+
+    def kind_counts(self, window: Window) -> tuple[tuple[str, str, int], ...]:
+        """(kind, event, how many) in a window, most first."""
+        with self._connections.snapshot() as snapshot:
+            return kinds.read_kind_counts(snapshot, spans(window, read_kept(snapshot)))
+
+    def quarantine(self, window: Window, limit: int = 200) -> tuple[QuarantineRow, ...]:
+        """What could not be read, newest first."""
+        with self._connections.snapshot() as snapshot:
+            return trouble.read_quarantine(snapshot, window, limit)
+
+    def gaps(self, window: Window, limit: int = 200) -> tuple[Gap, ...]:
+        """Known gaps that touch a window, newest first."""
+        with self._connections.snapshot() as snapshot:
+            return trouble.read_gaps(snapshot, window, limit)
+
+    def health(self) -> StoreHealth:
+        """The store about itself. Costs no full scan."""
+        with self._connections.snapshot() as snapshot:
+            return health.read_health(snapshot, self._path)
+
+    def close(self) -> None:
+        """Release the file."""
+        self._connections.close()
+
+
+def _most(counts: dict[int, int], keys: tuple[int, ...]) -> int:
+    """The count of a name that may stand for several numbers, of which all but one were joined with it."""
+    return max((counts.get(key, 0) for key in keys), default=0)
+
+
+def _sums(snapshot: Snapshot, kept: Kept, dimension: Dimension, window: Window, filters: Filters) -> KeySums:
+    dim = DIM_OF[dimension]
+    restriction = read_restriction(snapshot, filters)
+    sums = read_sums(snapshot, spans(window, kept), dim, restriction, read_merged(snapshot))
+    return sums.only(sums.violations > 0) if dim == Dim.LIMIT else sums
