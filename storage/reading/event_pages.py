@@ -2,7 +2,7 @@
 
 Arrival numbers are walked downwards. Of a consumer or an address the index leads from event to event;
 otherwise whole blocks of 1,024 are read: those that `event_blocks` shows to touch the window and, once the
-first few held too little, only those where the totals say that there is something. A page that would cost more
+first few held too little, only those where the totals say that something is. A page that would cost more
 than its share ends early and says where to go on.
 """
 
