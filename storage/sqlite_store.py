@@ -148,8 +148,7 @@ class SqliteStore:
         self._committed()
 
     def _flush(self) -> None:
-        self._rows.flush()
-        self._rows.flush_types()
+        self._rows.finish()
         self._rollups.flush()
         self._resends.flush()
         counters = self._sources.counters

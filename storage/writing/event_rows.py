@@ -120,6 +120,7 @@ class EventRows:
         self._payloads: list[tuple[int, bytes | str]] = []
         self._judgements: list[tuple[Any, ...]] = []
         self._blocks: dict[int, list[int]] = {}
+        self._new_ids: set[bytes | str] = set()
 
     def forget(self) -> None:
         """Drop what waits and everything remembered."""
@@ -130,11 +131,12 @@ class EventRows:
         self._payloads.clear()
         self._judgements.clear()
         self._blocks.clear()
+        self._new_ids.clear()
 
     def known_ids(self, events: Iterable[Event]) -> set[bytes | str]:
-        """Which of these are stored already, as packed ids."""
+        """Which of these are stored already, or gathered in this transaction, as packed ids."""
         ids = list({packed for event in events if (packed := _try_pack(event.id)) is not None})
-        known: set[bytes | str] = set()
+        known = self._new_ids.intersection(ids)
         for start in range(0, len(ids), _CHUNK):
             part = ids[start : start + _CHUNK]
             marks = ", ".join("?" * len(part))
@@ -201,6 +203,7 @@ class EventRows:
     def add(self, packed_id: bytes | str, ready: Prepared, *, counted: bool, answer_bytes: int | None) -> int:
         """Gather an event's rows; returns its arrival number."""
         self.last_seq = seq = self.last_seq + 1
+        self._new_ids.add(packed_id)
         (
             kind,
             type_id,
@@ -243,8 +246,10 @@ class EventRows:
             rows.clear()
         self._blocks.clear()
 
-    def flush_types(self) -> None:
-        """Add to how many there were ever of each kind and event."""
+    def finish(self) -> None:
+        """Write what is left, and add to how many there were ever of each kind and event."""
+        self.flush()
+        self._new_ids.clear()
         self._connection.executemany(
             "UPDATE event_types SET n = n + ? WHERE type_id = ?",
             [(n, type_id) for type_id, n in self.type_counts.items()],
