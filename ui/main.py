@@ -8,8 +8,8 @@ import streamlit as st
 
 from ui.navigation import existing, streamlit_page
 
-STYLE = Path(__file__).resolve().parent / "style.css"
+HERE = Path(__file__).resolve().parent
 
-st.set_page_config(page_title="Gatewatch", page_icon=":material/shield:", layout="wide")
-st.html(STYLE)
+st.set_page_config(page_title="Gatewatch", page_icon=HERE / "icon.svg", layout="wide")
+st.html(HERE / "style.css")
 st.navigation([streamlit_page(entry.name) for entry in existing()], position="hidden").run()

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 
 from settings import Settings, load_settings
 from storage.protocol import Reader
+from storage.sqlite_reader import SqliteReader
 
 
 @functools.cache
@@ -27,8 +28,6 @@ def open_reader(sample: bool) -> Reader:  # noqa: FBT001 - "of the sample or not
 
     The file need not exist yet: it then answers like an empty one.
     """
-    from storage.sqlite_reader import SqliteReader  # noqa: PLC0415 - tests of pages need no database
-
     known = settings()
     path = known.sample_database if sample else known.database
     return SqliteReader(path, known.query_deadline_ms)

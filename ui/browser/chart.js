@@ -22,10 +22,10 @@ class Chart {
     this.plot.setAttribute("role", "img")
     this.plot.setAttribute("aria-label", data.label)
     try {
-      this.Plotly = await plotly(data.plotly)
+      this.Plotly = await plotly(data.plotly, this.plot)
     } catch (error) {
       this.trouble.hidden = false
-      this.trouble.textContent = `The chart cannot be drawn: ${error.message}. Reload the page.`
+      this.trouble.textContent = `The chart cannot be drawn: ${error.message.replace(/\.$/, "")}. Reload the page.`
       return
     }
     if (this.gone || component !== this.component) return

@@ -1,6 +1,8 @@
 // Plotly figures as ui/charts makes them: times in UTC milliseconds, theme colours by name, {zone} in titles.
 // Here they get the shown zone, the theme's colours and fonts, and plotly.js itself.
 
+import { adopt } from "./styles.js"
+
 const QUARTER_MS = 900000 // no zone changes its offset within a quarter of an hour
 const offsets = new Map()
 const formats = new Map()
@@ -97,10 +99,11 @@ function shiftedMark(mark, layout, zone) {
 
 function themedAxis(axis, theme, zone, zoneLabel) {
   const title = axis.title?.text?.replace("{zone}", zoneLabel)
+  const small = { size: 12 }
   return {
     gridcolor: mixed(theme, 0.1), zerolinecolor: mixed(theme, 0.22), linecolor: mixed(theme, 0.22),
     automargin: false, ...axis,
-    ...(axis.title ? { title: { ...axis.title, text: title } } : {}),
+    ...(axis.title ? { title: { font: small, ...axis.title, text: title } } : {}),
     ...(axis.type === "date" && axis.range ? { range: axis.range.map(at => toShown(at, zone)) } : {}),
   }
 }
@@ -135,17 +138,29 @@ export function finished(figure, { zone, zoneLabel, theme }) {
 }
 
 let library
-/** plotly.js, loaded once for the whole page. */
-export function plotly(address) {
+/** plotly.js, loaded once for the whole page, and its styles for the shadow root that `element` is in. */
+export async function plotly(address, element) {
   library ??= new Promise((resolve, reject) => {
-    if (globalThis.Plotly) return resolve(globalThis.Plotly)
+    if (globalThis.Plotly) { resolve(globalThis.Plotly); return }
     const script = document.createElement("script")
     script.src = new URL(address, location.origin)
     script.onload = () => resolve(globalThis.Plotly)
     script.onerror = () => { library = undefined; reject(new Error("plotly.js could not be loaded")) }
     document.head.append(script)
   })
-  return library
+  const found = await library
+  styles ??= plotlyStyles()
+  adopt(element, [styles])
+  return found
+}
+
+let styles
+/** Plotly writes its styles into the document's head, where a shadow root does not see them. */
+function plotlyStyles() {
+  const written = document.getElementById("plotly.js-style-global")
+  const sheet = new CSSStyleSheet()
+  sheet.replaceSync([...written.sheet.cssRules].map(rule => rule.cssText).join("\n"))
+  return sheet
 }
 
 export const PLOT_OPTIONS = { displayModeBar: false, responsive: true, doubleClick: "reset", showTips: false }

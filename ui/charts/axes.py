@@ -8,11 +8,13 @@ Conventions that the browser's side relies on (`ui/browser/figures.js`):
 - Times (`x`, `x0`, ranges) are UTC milliseconds; the browser moves them into the shown zone.
 - A colour of the theme stands by its name, such as `--st-text-color`; the browser puts in the colour.
 - `{zone}` in an axis title becomes the zone's label.
+- A trace that somebody may hide has a `uid` (`trace_uid`), so that it stays hidden when the order of traces changes.
 - Names from data go through `in_plotly`; what a click should report stands in the trace's `meta` (a token).
 """
 
 from __future__ import annotations
 
+import hashlib
 import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -47,6 +49,9 @@ MARKS = {
     "block": ("block", "square", "--st-text-color"),
 }
 """Kind of a marker -> its name, its shape, its colour; a `gap` is a hatched band."""
+GAP_NAME = "gap in the feed"
+SIGNS = {"change": "◆", "alert": "▲", "node": "▼", "block": "■", "gap": "▒"}
+"""The shapes as characters, for a key in words."""
 MARK_HEIGHT = 0.96
 """Of the chart's height, so that marks never hide a bar's foot."""
 FEW = 4
@@ -129,7 +134,14 @@ def layout(
         "bargap": 0,
         "uirevision": revision,
         "margin": {"l": 56, "r": 10, "t": 30, "b": 42},
-        "legend": {"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "traceorder": "normal"},
+        "legend": {
+            "orientation": "h",
+            "x": 0,
+            "y": 1.0,
+            "yanchor": "bottom",
+            "traceorder": "normal",
+            "entrywidth": 0,
+        },
         "xaxis": dict(x_axis),
         "yaxis": dict(y_axis),
         "yaxis2": {"overlaying": "y", "range": [0, 1], "fixedrange": True, "visible": False},
@@ -137,11 +149,23 @@ def layout(
     }
 
 
+def trace_uid(*parts: str) -> str:
+    """A trace's `uid`, the same whenever the parts are. Plotly puts it into CSS selectors as it is."""
+    return "t" + hashlib.blake2s("\0".join(parts).encode(), digest_size=8).hexdigest()
+
+
 def marker_traces(markers: Sequence[Marker], window: Window) -> list[dict[str, Any]]:
     """Changes, alerts, node events and gaps as every chart over time draws them; none for no markers."""
     traces = [gap_trace([m for m in markers if m.kind == "gap"], window)]
     traces += [_mark_trace([m for m in markers if m.kind == kind], kind) for kind in MARKS]
     return [trace for trace in traces if trace]
+
+
+def mark_key(markers: Sequence[Marker]) -> str:
+    """Which marks a chart has, in words: `◆ configuration change · ▒ gap in the feed`."""
+    names = {kind: name for kind, (name, _, _) in MARKS.items()} | {"gap": GAP_NAME}
+    found = {marker.kind for marker in markers}
+    return " · ".join(f"{SIGNS[kind]} {name}" for kind, name in names.items() if kind in found)
 
 
 def gap_trace(gaps: Sequence[Marker], window: Window) -> dict[str, Any]:
@@ -153,7 +177,8 @@ def gap_trace(gaps: Sequence[Marker], window: Window) -> dict[str, Any]:
         return {}
     return {
         "type": "bar",
-        "name": "gap in the feed",
+        "name": GAP_NAME,
+        "uid": trace_uid("gap"),
         "x": [a for a, _, _ in spans],
         "offset": 0,
         "width": [b - a for a, b, _ in spans],
@@ -185,6 +210,7 @@ def _mark_trace(markers: Sequence[Marker], kind: str) -> dict[str, Any]:
         "type": "scatter",
         "mode": "markers",
         "name": name,
+        "uid": trace_uid(kind),
         "x": [m.at_ms for m in markers],
         "y": [MARK_HEIGHT] * len(markers),
         "yaxis": "y2",

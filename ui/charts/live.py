@@ -9,20 +9,24 @@ from domain.filters import Dimension
 from domain.windows import Window
 from storage.rows import Marker, Series, SeriesGroup
 from ui import wording
-from ui.charts.axes import count_axis, layout, marker_traces, time_axis
+from ui.charts.axes import count_axis, layout, marker_traces, time_axis, trace_uid
 from ui.safe_text import in_plotly
 
 
 def live_figure(
     series: Series, markers: Sequence[Marker], group: Dimension, colours: Mapping[str, str], now_ms: int
 ) -> dict[str, Any]:
-    """Stacked bars of violations per bucket, gaps hatched, changes and node events as marks at the top."""
+    """Stacked bars of violations per bucket, gaps hatched, changes and node events as marks at the top.
+
+    The legend names the bars only; `axes.mark_key` says the rest in words.
+    """
     window = Window(series.from_ms, series.from_ms + series.buckets * series.bucket_ms)
     bars = [_bars(series, row, group, colours, now_ms) for row in series.groups]
     tallest = max(map(sum, zip(*(g.values for g in series.groups), strict=True)), default=0)
     note = "the last bar unfinished" if now_ms < window.to_ms else ""
+    marks = [trace | {"showlegend": False} for trace in marker_traces(markers, window)]
     return {
-        "data": bars + marker_traces(markers, window),
+        "data": bars + marks,
         "layout": layout(
             f"{group}:{series.bucket_ms}",
             time_axis(window, series.bucket_ms, note=note),
@@ -40,6 +44,7 @@ def _bars(
         "type": "bar",
         "name": in_plotly(wording.label(group, row.token, row.label)),
         "meta": row.token,
+        "uid": trace_uid(group, row.token),
         "x0": series.from_ms,
         "dx": series.bucket_ms,
         "offset": 0,

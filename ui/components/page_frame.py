@@ -60,6 +60,7 @@ def opened(
     name: str,
     *,
     title: str = "",
+    heading: bool = True,
     filters: bool = True,
     ranges: bool = True,
     groups: tuple[Dimension, ...] = (),
@@ -70,6 +71,7 @@ def opened(
     Args:
         name: Of the page, as in `navigation.PAGES`.
         title: Instead of the page's own, such as a consumer's name (data: it is escaped here).
+        heading: Whether the frame draws the title, the freshness line and the banners; Live has its own.
         filters: Whether filters apply to the page.
         ranges: Whether a span applies to it.
         groups: What its charts can be split by.
@@ -93,8 +95,9 @@ def opened(
             ranges=ranges,
             groups=groups,
         )
-    _heading(frame, title)
-    _banners(frame)
+    if heading:
+        _heading(frame, title)
+        _banners(frame)
     with errors_shown():
         yield frame
 

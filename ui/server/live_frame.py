@@ -35,8 +35,8 @@ def feed_json(feed: Feed, freshness: Freshness) -> dict[str, Any]:
         "streams_open": len(open_now),
         "senders": [
             {
-                "name": s.hostname or s.source,
-                "way": s.way,
+                "name": visible(s.hostname or s.source),
+                "way": visible(s.way),
                 "open": s in open_now if s.connected is not None else None,
                 "last_ms": max(filter(None, (s.last_received_ms, s.last_beat_ms)), default=None),
             }
@@ -80,7 +80,7 @@ def top_json(dimension: Dimension, top: Top, colours: Mapping[str, str]) -> dict
         "rows": [
             {
                 "token": row.token,
-                "label": wording.label(dimension, row.token, row.label),
+                "label": visible(wording.label(dimension, row.token, row.label)),
                 "count": f"{row.violations:,}",
                 "probable": f"{row.probable:,}" if row.probable else "",
                 "requests": None if row.requests is None else f"{row.requests:,}",
@@ -99,15 +99,17 @@ def tail_json(row: EventRow) -> dict[str, Any]:
     return {
         "seq": row.seq,
         "at_ms": row.at_ms,
-        "consumer": row.consumer,
-        "ip": row.ip,
-        "service": row.service,
-        "route": row.route,
+        **{name: _shown(getattr(row, name)) for name in ("consumer", "ip", "service", "route")},
+        "tokens": {name: getattr(row, name) for name in ("consumer", "ip", "service", "route")},
         "status": row.status,
-        "limit": wording.limit(row.limit_value, row.limit_name, row.window_s),
-        "certainty": row.certainty,
-        "evidence": row.evidence,
+        "limit": visible(wording.limit(row.limit_value, row.limit_name, row.window_s)),
+        "certainty": wording.CERTAINTIES.get(row.certainty or "", ""),
+        "evidence": _shown(row.evidence),
     }
+
+
+def _shown(text: str | None) -> str | None:
+    return None if text is None else visible(text)
 
 
 def feed_now(freshness: Freshness, now_ms: int) -> tuple[Feed, dict[str, Any]]:

@@ -12,7 +12,7 @@ from domain.windows import MINUTE_MS, Window, ceil_ms, floor_ms
 from storage.protocol import Reader
 from storage.rows import EventQuery, Freshness, Totals
 from ui import wording_live as words
-from ui.charts.axes import assign_colours
+from ui.charts.axes import assign_colours, mark_key
 from ui.charts.live import live_figure
 from ui.live_state import decide_screen
 from ui.server.live_frame import TOP_ROWS, TOPS, feed_now, screen_json, tail_json, top_json
@@ -119,6 +119,7 @@ class LiveView:
         return {
             "title": words.chart_title(sub.group, series.bucket_ms, len(series.groups)),
             "group": str(sub.group),
+            "key": mark_key(markers),
             "figure": live_figure(series, markers, sub.group, colours, now_ms),
         }
 
