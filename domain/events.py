@@ -136,6 +136,8 @@ class PluginSeen(msgspec.Struct, frozen=True, kw_only=True):
     route_id: str | None = None
     service_id: str | None = None
     consumer_id: str | None = None
+    consumer_group_id: str | None = None
+    """Enterprise: it runs for this group's consumers. Who they are a request does not say."""
     config: dict[str, Any] = msgspec.field(default_factory=dict)
     """Redacted."""
 
@@ -168,13 +170,15 @@ class NodeSeen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     database_reachable: bool | None = None
     certificate_expires_ms: int | None = None
     labels: dict[str, Any] = msgspec.field(default_factory=dict)
+    asked_ms: int | None = None
+    """When it was asked, where it does not speak by itself."""
     every_s: float | None = None
     """How often the sender means to give such a sign, where it says so."""
     is_telling: bool = True
     """Without an answer: whether the silence says something about the node. A refused connection does; an
     answer of 403, a certificate that is not trusted or a name that cannot be resolved does not."""
     facts: dict[str, Any] = msgspec.field(default_factory=dict)
-    """Small, redacted: plugin_version, queue, dropped, plugins_available, plugins_enabled, ip, ..."""
+    """Small, redacted: plugin_version, queue, dropped, plugins_missing, ip, ..."""
 
 
 class Quarantined(msgspec.Struct, frozen=True, kw_only=True):

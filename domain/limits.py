@@ -19,6 +19,9 @@ WINDOWS_S = {
 }
 """Kong's window names and their seconds (kong/plugins/rate-limiting/expiration.lua)."""
 
+ADVANCED = frozenset(("rate-limiting-advanced", "graphql-rate-limiting-advanced", "service-protection"))
+"""Enterprise's limiters with the arrays `limit` and `window_size` in their configuration."""
+
 _REMAINING = "x-ratelimit-remaining-"
 _LIMIT = "x-ratelimit-limit-"
 
@@ -99,7 +102,7 @@ def limits_of(plugin: PluginSeen) -> list[Limit]:
             if isinstance(windows, Mapping)
             for limit in _windows(windows, f"{name}/")
         ]
-    if plugin.name == "rate-limiting-advanced":
+    if plugin.name in ADVANCED:
         return list(_paired(config.get("limit"), config.get("window_size")))
     return []
 

@@ -36,15 +36,20 @@ def plugins_in_force(
 ) -> list[PluginSeen]:
     """The plugins that run for a request: enabled, matching, and of each name only the most specific one.
 
+    Plugins of a consumer group come last and besides: whether they run, a request does not say.
+
     Order of precedence as in kong/runloop/plugins_iterator.lua `lookup_cfg`, 3.9: route + service + consumer,
     route + consumer, service + consumer, route + service, consumer, route, service, everywhere.
     """
     best: dict[str, tuple[int, PluginSeen]] = {}
+    of_groups: list[PluginSeen] = []
     for plugin in plugins:
         rank = _rank(plugin, route_id, service_id, consumer_id)
-        if rank is not None and (plugin.name not in best or rank > best[plugin.name][0]):
+        if rank is not None and plugin.consumer_group_id is not None:
+            of_groups.append(plugin)
+        elif rank is not None and (plugin.name not in best or rank > best[plugin.name][0]):
             best[plugin.name] = (rank, plugin)
-    return [plugin for _, plugin in best.values()]
+    return [plugin for _, plugin in best.values()] + of_groups
 
 
 _RANKS = {

@@ -11,6 +11,7 @@ credentials, JSON Web Tokens, PEM private keys.
 
 from __future__ import annotations
 
+import json
 import re
 import urllib.parse
 from collections.abc import Callable, Collection
@@ -73,8 +74,10 @@ _HOOK_PATH = re.compile(
 """Chat services' webhook addresses: whoever knows the path may post."""
 _JSON_PAIR = re.compile(
     r"""(\\{0,3}["'])([\w.\- ]{1,80})\1(\s{0,9}[:=]\s{0,9})"""
-    r"""(\\{0,3}"(?:[^"\\]|\\.)*+"?|\\{0,3}'[^']*+'?|[-\d.eE+]+)"""
+    r"""(\\{0,3}"(?:[^"\\]|\\.)*+"?|\\{0,3}'[^']*+'?|[-\d.eE+]+|\[[^\]]*+\]?|\{[^}]*+\}?)"""
 )
+_LINE = re.compile(r"(?<![\w\"'.-])([\w.-]{1,80}):([ \t]{1,9})([^\s\"',;{}\[\]]+)")
+"""A header or a setting on a line of its own: `apikey: ...`."""
 _CACHE_KEY = re.compile(r"\b(\w{0,60}(?:credentials|secrets|tokens|sessions|codes)):(?!\s)[^\s\"',}]+")
 
 
@@ -192,6 +195,8 @@ def _masked(value: Any, mask: _Mask) -> Any:
 
 
 def _redact_text(text: str, extra: frozenset[str], mask: _Mask) -> str:
+    if text[:1] in ("{", "[") and text[-1:] in ("}", "]"):
+        text = _redact_json(text, extra, mask)
     if "PRIVATE KEY" in text:
         text = _PEM.sub(lambda m: mask(m.group()), text)
     if "eyJ" in text:
@@ -202,6 +207,8 @@ def _redact_text(text: str, extra: frozenset[str], mask: _Mask) -> str:
         text = _USERINFO.sub(lambda m: m[1] + mask(m[2]), text)
     if "//" in text:
         text = _HOOK_PATH.sub(lambda m: m[1] + mask(m.group()), text)
+    if ": " in text:
+        text = _LINE.sub(lambda m: _line(m, extra, mask), text)
     if "=" in text:
         text = _PAIR.sub(lambda m: _pair(m, extra, mask), text)
     if ":" in text:
@@ -210,11 +217,28 @@ def _redact_text(text: str, extra: frozenset[str], mask: _Mask) -> str:
     return text
 
 
+def _redact_json(text: str, extra: frozenset[str], mask: _Mask) -> str:
+    """Text that is JSON, as a message in a message may be; left as it is where it holds no secret."""
+    try:
+        value = json.loads(text)
+        masked = _redact(value, extra, mask)
+        return text if masked == value else json.dumps(masked, ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return text
+
+
 def _pair(match: re.Match[str], extra: frozenset[str], mask: _Mask) -> str:
-    name = urllib.parse.unquote_plus(match[1]).split("[")[0]
-    if match[2].startswith("[redacted") or not is_secret_name(name, extra | _QUERY_NAMES):
+    names = urllib.parse.unquote_plus(match[1]).replace("]", "[").split("[")
+    is_secret = any(name and is_secret_name(name, extra | _QUERY_NAMES) for name in names)
+    if match[2].startswith("[redacted") or not is_secret:
         return match[0]
     return f"{match[1]}={mask(match[2])}"
+
+
+def _line(match: re.Match[str], extra: frozenset[str], mask: _Mask) -> str:
+    if match[3].startswith("[redacted") or not is_secret_name(match[1], extra):
+        return match[0]
+    return f"{match[1]}:{match[2]}{mask(match[3])}"
 
 
 def _json_pair(match: re.Match[str], extra: frozenset[str], mask: _Mask) -> str:

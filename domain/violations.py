@@ -26,7 +26,7 @@ from typing import Any
 import msgspec
 
 from domain.events import Certainty, PluginSeen
-from domain.limits import Limit, limits_of, number_in, strictest_reached, text_in
+from domain.limits import ADVANCED, Limit, limits_of, number_in, strictest_reached, text_in
 
 TOO_MANY_REQUESTS = 429
 ERROR_TEMPLATE_BYTES = 69
@@ -174,10 +174,12 @@ def settle(
     terminators = [p for p in plugins if _terminates_with(p, status)]
     if limiters and terminators:
         return _settle_by_length(answer_bytes, limiters, terminators)
+    if not _runs_for_sure(limiters or terminators):
+        return unchanged
     if terminators:
         evidence = f"request-termination answers {status} here, and no limiter that hides its headers"
         return Judgement(certainty=Certainty.RULED_OUT, evidence=evidence)
-    if not limiters or (certainty is Certainty.RULED_OUT and not _explains(answer_bytes, limiters)):
+    if certainty is Certainty.RULED_OUT and not _explains(answer_bytes, limiters):
         return unchanged
     return _refused_by(limiters, f"{limiters[0].name} refuses with {status} here without limit headers")
 
@@ -204,11 +206,16 @@ def _may_refuse_unseen(plugin: PluginSeen, status: int) -> bool:
     """True for a limiter whose refusal with this status carries no limit headers."""
     config = plugin.config
     hidden = bool(config.get("hide_client_headers"))
-    if plugin.name in {"rate-limiting", "rate-limiting-advanced"}:
+    if plugin.name == "rate-limiting" or plugin.name in ADVANCED:
         return hidden and config.get("error_code", TOO_MANY_REQUESTS) == status
     if plugin.name == "response-ratelimiting":
         return status == TOO_MANY_REQUESTS and (hidden or bool(config.get("block_on_first_violation")))
     return False
+
+
+def _runs_for_sure(plugins: Sequence[PluginSeen]) -> bool:
+    """Whether one of them runs for every request that it matches, not only for the consumers of a group."""
+    return any(plugin.consumer_group_id is None for plugin in plugins)
 
 
 def _terminates_with(plugin: PluginSeen, status: int) -> bool:

@@ -124,6 +124,8 @@ def change(
     )
     is_gone = operation == "delete"
     if collection == "plugins":
+        if before is not None:  # until now it was so, whether or not it was seen before
+            decoded.plugins += plugin_seen(before, at_ms - 1)
         decoded.plugins += plugin_seen(entity, at_ms, deleted=is_gone)
     elif collection in NAMED:
         decoded.entities += entity_seen(collection, entity, at_ms, deleted=is_gone)
@@ -198,6 +200,7 @@ def plugin_seen(entity: Mapping[str, Any], at_ms: int, *, deleted: bool = False)
             route_id=reference(entity.get("route")),
             service_id=reference(entity.get("service")),
             consumer_id=reference(entity.get("consumer")),
+            consumer_group_id=reference(entity.get("consumer_group")),
             config=redact(config) if isinstance(config, dict) else {},
         )
     ]
