@@ -67,6 +67,13 @@ SETTINGS: tuple[Setting, ...] = (
         "the secret of Kong's event hooks; without it unsigned hooks are taken on loopback only",
     ),
     Setting(
+        "tls_cert_file",
+        "",
+        "path",
+        "PEM certificate chain: the collector then takes wss:// and https:// only",
+    ),
+    Setting("tls_key_file", "", "path", "PEM key of that certificate, mode 600, without a password"),
+    Setting(
         "max_message_bytes", 1_048_576, "bytes", "longest stream message and HTTP body", 1_024, 16_777_216
     ),
     Setting(
@@ -143,6 +150,8 @@ class Settings:
     admin_url: tuple[str, ...]
     token_file: str
     event_hook_secret_file: str
+    tls_cert_file: str
+    tls_key_file: str
     max_message_bytes: int
     window_events: int
     max_batch_events: int

@@ -8,6 +8,7 @@ import os
 import resource
 import signal
 import socket
+import ssl
 import sys
 import time
 from collections.abc import Callable, Coroutine
@@ -25,6 +26,7 @@ from collector.sources.http import HttpIntake, application
 from collector.sources.listening import check_public, listen, parse_address, shown_address
 from collector.sources.serving import HttpServer
 from collector.sources.stream import StreamServer
+from collector.tls import server_context
 from collector.tokens import Tokens, read_secret_file, read_tokens
 from collector.writer import Writer
 from domain.errors import DeadlineExceeded, StoreError
@@ -61,10 +63,11 @@ def collect(arguments: list[str]) -> int:
     if settings.event_hook_secret_file:
         text = read_secret_file(settings.event_hook_secret_file, "event hook secret file")
         secret = text.strip().encode()
+    tls = server_context(settings.tls_cert_file, settings.tls_key_file)
     with contextlib.ExitStack() as held:
         sockets = [held.enter_context(found) for found in _listeners(settings, tokens)]
         held.enter_context(DatabaseClaim(settings.database))
-        collector = Collector(settings, tokens, secret, sockets)
+        collector = Collector(settings, tokens, secret, sockets, tls)
         return run_fast(collector.run())
 
 
@@ -101,9 +104,11 @@ class Collector:
         tokens: Tokens | None,
         hook_secret: bytes | None,
         sockets: list[socket.socket],
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._settings = settings
         self._sockets = sockets
+        self._tls = tls
         metrics = Metrics()
         caps = ConnectionCaps(most_connections(_raise_file_limit()))
         quiet = OncePerMinute(time.monotonic)
@@ -137,7 +142,7 @@ class Collector:
             now_ms=now_ms,
         )
         app = application(intake, self._report.healthz, self._report.metrics)
-        self._http = HttpServer(app, caps, self._stream.refuse)
+        self._http = HttpServer(app, caps, self._stream.refuse, tls)
         self._report.watch(self._writer, self._stream)
 
     async def run(self) -> int:
@@ -150,7 +155,7 @@ class Collector:
         except StoreError as error:
             raise SettingValueError(f"database {self._settings.database} cannot be used: {error}") from error
         self._stream.heard.update(last_arrivals(self._settings))
-        await self._stream.start(self._sockets[0])
+        await self._stream.start(self._sockets[0], self._tls)
         await self._http.start(self._sockets[1])
         identity = self._identity
         ready = f"collector ready ws={identity.ws} http={identity.http} database={identity.database}"

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import socket
+import ssl
 from collections.abc import Callable, Iterator
 
 import uvicorn
@@ -83,7 +84,13 @@ class GatedProtocol(HttpToolsProtocol):
 class HttpServer:
     """Serves one application on one listening socket until `stop`."""
 
-    def __init__(self, app: Starlette, caps: ConnectionCaps, refused: Callable[[str, str], None]) -> None:
+    def __init__(
+        self,
+        app: Starlette,
+        caps: ConnectionCaps,
+        refused: Callable[[str, str], None],
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         gate = type("Protocol", (GatedProtocol,), {"caps": caps, "refused": staticmethod(refused)})
         self._server = _Quiet(
             uvicorn.Config(
@@ -98,6 +105,7 @@ class HttpServer:
                 timeout_keep_alive=KEEP_ALIVE_S,
                 timeout_graceful_shutdown=GRACE_S,
                 backlog=128,
+                ssl_context_factory=None if tls is None else lambda _config, _default: tls,
             )
         )
         self._task: asyncio.Task[None] | None = None

@@ -12,7 +12,9 @@ import contextlib
 import http
 import logging
 import socket
+import ssl
 from collections.abc import Callable
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from websockets.asyncio.server import Server, ServerConnection, serve
@@ -106,8 +108,9 @@ class StreamServer:
         self._quiet = quiet
         self._server: Server
 
-    async def start(self, listener: socket.socket) -> None:
+    async def start(self, listener: socket.socket, tls: ssl.SSLContext | None = None) -> None:
         """Take connections on a listening socket."""
+        handshake: dict[str, Any] = {"ssl": tls, "ssl_handshake_timeout": HANDSHAKE_LIMIT_S} if tls else {}
         gate = type("Connection", (GatedConnection,), {"caps": self._caps, "refused": self.refuse})
         self._server = await serve(
             self._handle,
@@ -124,6 +127,7 @@ class StreamServer:
             max_queue=WAITING_MESSAGES,
             logger=_silent(),
             create_connection=gate,
+            **handshake,
         )
 
     async def stop(self, limit_s: float) -> None:

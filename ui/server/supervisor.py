@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
+import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Awaitable, Callable, Mapping
@@ -43,11 +45,24 @@ def pause_s(failures: int) -> float:
     return float(min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(failures, 10)))
 
 
-def look(address: str, database: str) -> tuple[Probe, str]:
-    """Ask `/healthz`; returns what answers and, for another one, a sentence. Blocks up to two seconds."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+def look(address: str, database: str, certificate: str = "") -> tuple[Probe, str]:
+    """Ask `/healthz`; returns what answers and, for another one, a sentence. Blocks up to two seconds.
+
+    With `certificate` (a PEM file) it asks by TLS and trusts that one alone, under whatever name.
+    """
+    handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
+    scheme = "http"
+    if certificate:
+        try:
+            trusted = ssl.create_default_context(cafile=certificate)
+        except OSError:
+            return Probe.SILENT, ""  # the collector itself says what is wrong with the file
+        trusted.check_hostname = False
+        handlers.append(urllib.request.HTTPSHandler(context=trusted))
+        scheme = "https"
+    opener = urllib.request.build_opener(*handlers)
     try:
-        with opener.open(f"http://{address}/healthz", timeout=ANSWER_LIMIT_S) as answer:
+        with opener.open(f"{scheme}://{address}/healthz", timeout=ANSWER_LIMIT_S) as answer:
             body = answer.read(65_536)
     except urllib.error.HTTPError as error:
         with error:
@@ -83,13 +98,13 @@ class Supervisor:
         environ: Mapping[str, str],
         log_file: LogFile,
         *,
-        probe: Callable[[str, str], tuple[Probe, str]] = look,
+        probe: Callable[[str, str], tuple[Probe, str]] | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._settings = settings
         self._environ = environ
         self._log = log_file
-        self._probe = probe
+        self._probe = probe or functools.partial(look, certificate=settings.tls_cert_file)
         self._sleep = sleep
         self._child: Child | None = None
         self._task: asyncio.Task[None] | None = None
