@@ -66,7 +66,7 @@ _SCHEME = re.compile(
     r"\b(Bearer|Basic|Digest|Negotiate|Hmac)(\s+|%20|\+)(?!realm\b)[^\s\"',;]{4,}", re.IGNORECASE
 )
 _USERINFO = re.compile(r"(://[^\s/?#:@\"']{0,200}:)([^\s/?#@\"']{1,300})(?=@)")
-_PAIR = re.compile(r"(?<![^\s?&;,{\"'(])([\w.%\-\[\]]{1,120})=([^\s&;#\"'<>,})]+)")
+_PAIR = re.compile(r"(?<![^\s?&;,{\"'(])([\w.%\-\[\]]{1,120})=([\"']?)([^\s&;#\"'<>,})]+)")
 _HOOK_PATH = re.compile(
     r"(//(?:hooks\.slack\.com/(?:services|workflows|triggers)|(?:\w+\.)?discord(?:app)?\.com/api/webhooks"
     r"|[\w.-]+\.webhook\.office\.com/webhookb2|[\w.-]+\.logic\.azure\.com/workflows)/)[^\s\"'<>?#]+"
@@ -230,9 +230,9 @@ def _redact_json(text: str, extra: frozenset[str], mask: _Mask) -> str:
 def _pair(match: re.Match[str], extra: frozenset[str], mask: _Mask) -> str:
     names = urllib.parse.unquote_plus(match[1]).replace("]", "[").split("[")
     is_secret = any(name and is_secret_name(name, extra | _QUERY_NAMES) for name in names)
-    if match[2].startswith("[redacted") or not is_secret:
+    if match[3].startswith("[redacted") or not is_secret:
         return match[0]
-    return f"{match[1]}={mask(match[2])}"
+    return f"{match[1]}={match[2]}{mask(match[3])}"
 
 
 def _line(match: re.Match[str], extra: frozenset[str], mask: _Mask) -> str:

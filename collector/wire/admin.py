@@ -29,7 +29,7 @@ from collector.wire.fields import address, integer, mapping, reference, shown, t
 from collector.wire.json_bytes import parse_json
 from domain.errors import DecodeError, excerpt
 from domain.events import Decoded, EntitySeen, NodeSeen
-from domain.redaction import redact
+from domain.redaction import redact, redact_text
 
 HEALTH_OF = {
     "HEALTHY": "healthy",
@@ -344,7 +344,7 @@ def _object(value: Any, where: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise DecodeError(where, "expected an object")
     if isinstance(value.get("message"), str) and "data" not in value and "node_id" not in value:
-        problem = excerpt(value["message"])
+        problem = excerpt(redact_text(value["message"]))
         raise DecodeError(where, f"Kong answers with an error (code {shown(value.get('code'))}): {problem}")
     return value
 

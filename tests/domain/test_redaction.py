@@ -133,7 +133,7 @@ def test_a_limit_may_be_called_as_a_secret_is() -> None:
     ("key", "shown"),
     [
         (f"keyauth_credentials:{CANARY}:::::{WORKSPACE}", f"keyauth_credentials:{REDACTED}:::::{WORKSPACE}"),
-        (f"keyauth_credentials:{CANARY}:a:::::{WORKSPACE}", f"keyauth_credentials:{REDACTED}:::::{WORKSPACE}"),
+        (f"jwt_secrets:{CANARY}:a:b:::::{WORKSPACE}", f"jwt_secrets:{REDACTED}:::::{WORKSPACE}"),
         (f"oauth2_tokens:{CANARY}:::::{WORKSPACE}", f"oauth2_tokens:{REDACTED}:::::{WORKSPACE}"),
         (f"sessions:{CANARY}:::::", f"sessions:{REDACTED}"),
         (f"something_new:{CANARY}:::::{WORKSPACE}", f"something_new:{REDACTED}:::::{WORKSPACE}"),
