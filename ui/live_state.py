@@ -10,6 +10,7 @@ import dataclasses
 from enum import StrEnum
 
 from domain.filters import Filters
+from storage.batches import CollectorStatus
 from storage.rows import Freshness, SourceState
 
 LIVE_MS = 5_000
@@ -83,7 +84,7 @@ def judge_feed(freshness: Freshness, now_ms: int) -> Feed:
     collector = freshness.collector
     detail = collector.detail if collector else ""
     age_ms = None if heard_ms is None else max(0, now_ms - heard_ms)
-    if collector is None or now_ms - collector.beat_ms > COLLECTOR_SILENT_MS:
+    if collector is None or is_silent(collector, now_ms):
         cause = Cause.NO_COLLECTOR if collector is None else Cause.COLLECTOR_SILENT
         state = FeedState.WAITING if heard_ms is None else FeedState.DISCONNECTED
         return Feed(state=state, as_of_ms=heard_ms, age_ms=age_ms, cause=cause)
@@ -117,6 +118,19 @@ def _heard_ms(freshness: Freshness) -> int | None:
         heard.append(collector.beat_ms)
     known = [at_ms for at_ms in heard if at_ms is not None]
     return max(known) if known else None
+
+
+def listening_since_ms(freshness: Freshness, oldest_event_ms: int | None, now_ms: int) -> int:
+    """Since when silence means that nothing happened; the present when nothing was ever received."""
+    since = [source.first_received_ms for source in freshness.sources]
+    if oldest_event_ms is not None:
+        since.append(oldest_event_ms)
+    return min(since, default=now_ms)
+
+
+def is_silent(collector: CollectorStatus, now_ms: int) -> bool:
+    """Whether a collector has said nothing for so long that it cannot be running."""
+    return now_ms - collector.beat_ms > COLLECTOR_SILENT_MS
 
 
 def is_connected(source: SourceState, at_ms: int) -> bool:

@@ -10,6 +10,8 @@ from domain.filters import Dimension
 from ui.live_state import Cause, Feed, FeedState, Screen
 from ui.wording import SINGULARS, count, per, span
 
+NOTHING_YET = "nothing had been received yet"
+
 TOP_GROUPS = 5
 """Told apart in the main chart; the rest is Other."""
 
@@ -71,9 +73,7 @@ def screen_sentence(screen: Screen, feed: Feed, unfiltered: int | None, length_m
     why = feed.detail or CAUSES[feed.cause]
     since = "" if feed.as_of_ms is None else f"since {{at:{feed.as_of_ms}}} ({{ago:{feed.as_of_ms}}})"
     as_of = "" if feed.as_of_ms is None else f" What is shown is as of {{at:{feed.as_of_ms}}}."
-    if screen == Screen.BLIND:
-        return f"We cannot see: nothing received {since}, {why}.{as_of}"
-    if screen == Screen.STALE:
+    if screen in (Screen.BLIND, Screen.STALE):
         return f"Nothing received {since}: {why}.{as_of}"
     if screen == Screen.FILTERED:
         return f"0 of {count(unfiltered)} violations match the filters."

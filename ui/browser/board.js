@@ -12,7 +12,6 @@ import { clock, length } from "./figures.js"
 import { adopt, sheet } from "./styles.js"
 
 const style = await sheet("board.css")
-const boards = new WeakMap()
 const PLACEHOLDER = /\{(at|ago):(\d+)\}/g
 
 class Board {
@@ -39,6 +38,8 @@ class Board {
     this.timer = setInterval(() => this.tick(), 1000)
     this.fit = () => this.fitHeight()
     addEventListener("resize", this.fit)
+    this.press = event => this.pressed(event)
+    document.addEventListener("keydown", this.press)
   }
 
   show(component) {
@@ -65,6 +66,7 @@ class Board {
   nowMs() { return Date.now() + this.offsetMs }
 
   take(message) {
+    if (message.view && message.view !== this.data.view) return // of the view before, still on its way
     if (message.now_ms) this.offsetMs = message.now_ms - Date.now()
     if (message.t === "trouble") {
       this.trouble.hidden = false
@@ -102,6 +104,13 @@ class Board {
       if (this.held && this.held !== this.full) this.draw(this.held)
       this.tail.releaseSoon()
     }
+  }
+
+  /** P pauses, unless somebody is writing. */
+  pressed(event) {
+    const isWriting = event.composedPath()[0]?.closest?.("input, textarea, select, [contenteditable]")
+    if (event.key.toLowerCase() !== "p" || isWriting || event.ctrlKey || event.metaKey || event.altKey) return
+    this.setPaused(!this.isPaused)
   }
 
   tick() {
@@ -176,16 +185,17 @@ class Board {
   remove() {
     clearInterval(this.timer)
     removeEventListener("resize", this.fit)
+    document.removeEventListener("keydown", this.press)
     this.connection?.end()
     this.chart.remove()
-    boards.delete(this.root)
+    this.root.board = null
   }
 }
 
 export function mount(component) {
   const root = component.parentElement.querySelector(".gw-board")
-  if (!boards.has(root)) boards.set(root, new Board(root))
-  const board = boards.get(root)
-  board.show(component)
-  return () => board.remove()
+  if (root.board && !(root.board instanceof Board)) root.board.remove() // of the version before
+  root.board ??= new Board(root)
+  root.board.show(component)
+  return () => root.board?.remove()
 }

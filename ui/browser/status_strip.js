@@ -43,8 +43,10 @@ export class StatusStrip {
     setAttribute(this.pause, "aria-pressed", board.isPaused)
     this.drawPush(isLost)
     if (!feed) return
-    const isShort = feed.streams_open < feed.streams
-    const open = `${isShort ? "\u25B2 " : ""}${feed.streams_open} of ${feed.streams} streams open`
+    const isKnown = feed.streams_open !== null
+    const isShort = isKnown && feed.streams_open < feed.streams
+    const open = isKnown ? `${isShort ? "\u25B2 " : ""}${feed.streams_open} of ${feed.streams} streams open`
+      : `${feed.streams} streams, not known whether open`
     setText(this.streams, feed.streams ? open : "")
     this.streams.title = feed.senders.map(s => this.sender(s)).join("\n")
     setAttribute(this.streams, "data-bad", isShort ? "yes" : null)
@@ -76,8 +78,9 @@ export class StatusStrip {
 
   collectorWords(feed) {
     if (feed.collector === null) return "no collector"
-    const up = feed.collector_since_ms === null ? "" : ` for ${length(this.board.nowMs() - feed.collector_since_ms)}`
-    return feed.collector === "ok" ? `collector up${up}` : `collector ${feed.collector}`
+    const since = length(this.board.nowMs() - feed.collector_since_ms)
+    if (feed.collector === "silent") return `collector silent for ${since}`
+    return feed.collector === "ok" ? `collector up for ${since}` : `collector ${feed.collector}`
   }
 
   sender(sender) {

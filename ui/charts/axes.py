@@ -8,7 +8,7 @@ Conventions that the browser's side relies on (`ui/browser/figures.js`):
 - Times (`x`, `x0`, ranges) are UTC milliseconds; the browser moves them into the shown zone.
 - A colour of the theme stands by its name, such as `--st-text-color`; the browser puts in the colour.
 - `{zone}` in an axis title becomes the zone's label.
-- A trace that somebody may hide has a `uid` (`trace_uid`), so that it stays hidden when the order of traces changes.
+- A trace that somebody may hide has a `uid` (`trace_uid`), so that it stays hidden when the order changes.
 - Names from data go through `in_plotly`; what a click should report stands in the trace's `meta` (a token).
 """
 
@@ -196,7 +196,7 @@ def gap_trace(gaps: Sequence[Marker], window: Window) -> dict[str, Any]:
                 "fillmode": "overlay",
                 "fgcolor": "--st-gray-color",
                 "size": 7,
-                "solidity": 0.2,
+                "solidity": 0.12,
             },
         },
     }

@@ -21,7 +21,7 @@ def live_figure(
     The legend names the bars only; `axes.mark_key` says the rest in words.
     """
     window = Window(series.from_ms, series.from_ms + series.buckets * series.bucket_ms)
-    bars = [_bars(series, row, group, colours, now_ms) for row in series.groups]
+    bars = [_bars(series, row, group, colours, now_ms) for row in series.groups] or [_no_bars(series)]
     tallest = max(map(sum, zip(*(g.values for g in series.groups), strict=True)), default=0)
     note = "the last bar unfinished" if now_ms < window.to_ms else ""
     marks = [trace | {"showlegend": False} for trace in marker_traces(markers, window)]
@@ -34,6 +34,12 @@ def live_figure(
             barmode="stack",
         ),
     }
+
+
+def _no_bars(series: Series) -> dict[str, Any]:
+    """Plotly draws no axis that has nothing on it, and a chart without violations still has one."""
+    nothing = {"type": "bar", "x0": series.from_ms, "dx": series.bucket_ms, "y": [0] * series.buckets}
+    return nothing | {"showlegend": False, "hoverinfo": "skip"}
 
 
 def _bars(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -57,7 +56,7 @@ def live_board(frame: Frame) -> None:
             "plotly": plotly_path(),
             "path": PATH,
             "ticket": issue_live_ticket(Tickets(PROCESS_KEY, store.now_ms), watched),
-            "view": repr(watched.to_json()),
+            "view": watched.view_id,
             "zone": frame.zone.name,
             "zoneLabel": frame.zone.label(frame.now_ms),
             "groups": [[str(found), wording.SINGULARS[found]] for found in GROUPS],

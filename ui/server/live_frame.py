@@ -6,22 +6,24 @@ from collections.abc import Mapping
 from typing import Any
 
 from domain.filters import OTHER_TOKEN, Dimension, Filters
+from storage.batches import CollectorStatus
 from storage.rows import EventRow, Freshness, Top
 from ui import wording
 from ui import wording_live as words
-from ui.live_state import Feed, Screen, is_connected, judge_feed
+from ui.live_state import Feed, Screen, is_connected, is_silent, judge_feed
 from ui.safe_text import visible
 
 TOPS = (Dimension.CONSUMER, Dimension.IP, Dimension.SERVICE, Dimension.LIMIT)
 TOP_ROWS = 6
 
 
-def feed_json(feed: Feed, freshness: Freshness) -> dict[str, Any]:
-    """The status strip."""
+def feed_json(feed: Feed, freshness: Freshness, now_ms: int) -> dict[str, Any]:
+    """The status strip. A collector that is silent vouches for nothing: its streams are unknown then."""
     icon, word = words.FEED_WORDS[feed.state]
     streams = [s for s in freshness.sources if s.connected is not None]
     collector = freshness.collector
-    open_now = [s for s in streams if collector is not None and is_connected(s, collector.beat_ms)]
+    is_heard = collector is not None and not is_silent(collector, now_ms)
+    open_now = [s for s in streams if is_heard and is_connected(s, now_ms)]
     return {
         "state": str(feed.state),
         "icon": icon,
@@ -29,20 +31,26 @@ def feed_json(feed: Feed, freshness: Freshness) -> dict[str, Any]:
         "as_of_ms": feed.as_of_ms,
         "why": feed.detail or words.CAUSES[feed.cause],
         "trusted": feed.is_trusted,
-        "collector": None if collector is None else collector.state,
-        "collector_since_ms": None if collector is None else collector.started_ms,
+        "collector": _collector_state(collector, is_heard=is_heard),
+        "collector_since_ms": collector and (collector.started_ms if is_heard else collector.beat_ms),
         "streams": len(streams),
-        "streams_open": len(open_now),
+        "streams_open": len(open_now) if is_heard else None,
         "senders": [
             {
                 "name": visible(s.hostname or s.source),
                 "way": visible(s.way),
-                "open": s in open_now if s.connected is not None else None,
+                "open": s in open_now if is_heard and s.connected is not None else None,
                 "last_ms": max(filter(None, (s.last_received_ms, s.last_beat_ms)), default=None),
             }
             for s in freshness.sources[:50]
         ],
     }
+
+
+def _collector_state(collector: CollectorStatus | None, *, is_heard: bool) -> str | None:
+    if collector is None:
+        return None
+    return collector.state if is_heard else "silent"
 
 
 def screen_json(
@@ -115,4 +123,4 @@ def _shown(text: str | None) -> str | None:
 def feed_now(freshness: Freshness, now_ms: int) -> tuple[Feed, dict[str, Any]]:
     """The feed judged, and its JSON."""
     feed = judge_feed(freshness, now_ms)
-    return feed, feed_json(feed, freshness)
+    return feed, feed_json(feed, freshness, now_ms)

@@ -10,11 +10,11 @@ from typing import Any
 from domain.filters import OTHER_TOKEN, Dimension, Filters
 from domain.windows import MINUTE_MS, Window, ceil_ms, floor_ms
 from storage.protocol import Reader
-from storage.rows import EventQuery, Freshness, Totals
+from storage.rows import EventQuery, Freshness, Marker, Totals
 from ui import wording_live as words
 from ui.charts.axes import assign_colours, mark_key
 from ui.charts.live import live_figure
-from ui.live_state import decide_screen
+from ui.live_state import decide_screen, listening_since_ms
 from ui.server.live_frame import TOP_ROWS, TOPS, feed_now, screen_json, tail_json, top_json
 from ui.server.subscription import Subscription
 from ui.server.tiles import Numbers, tiles
@@ -25,11 +25,20 @@ AHEAD_MS = 5 * MINUTE_MS
 """How far ahead a sender's clock may run and its events still belong to a window that ends now."""
 
 
+def unheard(window: Window, since_ms: int) -> list[Marker]:
+    """Silence before the first arrival is not zero, so it is drawn as a gap."""
+    if since_ms <= window.from_ms:
+        return []
+    to_ms = min(since_ms, window.to_ms)
+    return [Marker(at_ms=window.from_ms, to_ms=to_ms, kind="gap", text=words.NOTHING_YET)]
+
+
 class LiveView:
     """Keeps only what the next picture can build on: colours, slices of the sparklines, the tail."""
 
     def __init__(self, subscription: Subscription, reader: Reader, http: str) -> None:
         self.subscription = subscription
+        self._id = subscription.view_id
         self._reader = reader
         self._http = http
         self._colours: dict[Dimension, dict[str, str]] = {}
@@ -41,7 +50,7 @@ class LiveView:
     def fresh(self, freshness: Freshness, now_ms: int) -> dict[str, Any]:
         """How current everything is; no query of its own."""
         _, shown = feed_now(freshness, now_ms)
-        return {"t": "fresh", "now_ms": now_ms, "feed": shown}
+        return {"t": "fresh", "view": self._id, "now_ms": now_ms, "feed": shown}
 
     def news(self, now_ms: int) -> dict[str, Any] | None:
         """Rows of the tail that came since the last call, newest first; None when there are none."""
@@ -57,11 +66,11 @@ class LiveView:
         self._last_seq = rows[0].seq
         shown = [tail_json(row) for row in rows]
         self._tail = (shown + self._tail)[:TAIL_ROWS]
-        return {"t": "tail", "now_ms": now_ms, "rows": shown}
+        return {"t": "tail", "view": self._id, "now_ms": now_ms, "rows": shown}
 
     def whole_tail(self) -> dict[str, Any]:
         """The newest rows, for someone who has just come or fallen behind."""
-        return {"t": "tail", "whole": True, "rows": self._tail}
+        return {"t": "tail", "view": self._id, "whole": True, "rows": self._tail}
 
     def full(self, freshness: Freshness, now_ms: int) -> dict[str, Any]:
         """The whole picture."""
@@ -70,8 +79,10 @@ class LiveView:
         unfiltered = self._reader.totals(window, Filters()).violations if sub.filters else None
         feed, feed_shown = feed_now(freshness, now_ms)
         screen = decide_screen(feed, sub.filters, totals.violations, unfiltered, is_past=sub.is_past(now_ms))
+        since_ms = self._since_ms(freshness, window, now_ms)
         return {
             "t": "full",
+            "view": self._id,
             "now_ms": now_ms,
             "from_ms": window.from_ms,
             "to_ms": window.to_ms,
@@ -80,26 +91,35 @@ class LiveView:
             "feed": feed_shown,
             "screen": screen_json(screen, feed, sub.filters, unfiltered, window.length_ms, self._http),
             "matching": None if unfiltered is None else f"{totals.violations:,} of {unfiltered:,} violations",
-            "tiles": tiles(self._numbers(totals, freshness, now_ms)),
-            **self._chart(window, now_ms),
+            "tiles": tiles(self._numbers(totals, freshness, now_ms, since_ms)),
+            **self._chart(window, now_ms, since_ms),
             "tops": [self._top(dimension, window) for dimension in TOPS],
         }
 
-    def _numbers(self, totals: Totals, freshness: Freshness, now_ms: int) -> Numbers:
+    def _since_ms(self, freshness: Freshness, window: Window, now_ms: int) -> int:
+        """Since when silence is known to be silence. A recorded past that was replayed counts as heard."""
+        since_ms = listening_since_ms(freshness, None, now_ms)
+        if since_ms <= window.from_ms - window.length_ms:
+            return since_ms
+        return listening_since_ms(freshness, self._reader.health().oldest_event_ms, now_ms)
+
+    def _numbers(self, totals: Totals, freshness: Freshness, now_ms: int, since_ms: int) -> Numbers:
         sub = self.subscription
         before = sub.previous(now_ms)
-        first_ms = min((s.first_received_ms for s in freshness.sources), default=now_ms)
         return Numbers(
             now=totals,
-            before=self._reader.totals(before, sub.filters) if first_ms <= before.from_ms else None,
-            spark=self._spark(sub.window(now_ms)),
+            before=self._reader.totals(before, sub.filters) if since_ms <= before.from_ms else None,
+            spark=self._spark(sub.window(now_ms), since_ms),
             freshness=freshness,
             is_filtered=bool(sub.filters),
             length_ms=sub.window(now_ms).length_ms,
         )
 
-    def _spark(self, window: Window) -> tuple[Totals, ...]:
-        """Slices that are over are kept; the two newest are read again, for what arrives late."""
+    def _spark(self, window: Window, since_ms: int) -> tuple[Totals | None, ...]:
+        """Slices that are over are kept; the two newest are read again, for what arrives late.
+
+        None for a slice that was over before anyone listened.
+        """
         width_ms = ceil_ms(max(1, window.length_ms // SPARK_POINTS), self.subscription.bucket_ms)
         starts = range(floor_ms(window.from_ms, width_ms), window.to_ms, width_ms)
         kept = {start: self._slices[start] for start in starts[:-2] if start in self._slices}
@@ -107,15 +127,15 @@ class LiveView:
             if start not in kept:
                 kept[start] = self._reader.totals(Window(start, start + width_ms), self.subscription.filters)
         self._slices = kept
-        return tuple(kept[start] for start in starts)
+        return tuple(kept[start] if start + width_ms > since_ms else None for start in starts)
 
-    def _chart(self, window: Window, now_ms: int) -> dict[str, Any]:
+    def _chart(self, window: Window, now_ms: int, since_ms: int) -> dict[str, Any]:
         sub = self.subscription
         series = self._reader.series(window, sub.filters, sub.group, sub.bucket_ms)
         tokens = [row.token for row in series.groups]
         colours = assign_colours(sub.group, tokens, self._colours.get(sub.group))
         self._colours[sub.group] = colours
-        markers = self._reader.markers(window)
+        markers = [*self._reader.markers(window), *unheard(window, since_ms)]
         return {
             "title": words.chart_title(sub.group, series.bucket_ms, len(series.groups)),
             "group": str(sub.group),

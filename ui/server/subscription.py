@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from typing import Any
+
+import orjson
 
 from domain.filters import Dimension, Filters
 from domain.windows import Window, bucket_width_ms, ceil_ms, floor_ms
@@ -72,6 +75,12 @@ class Subscription:
             group=Dimension(value["group"]),
             sample=value["sample"],
         )
+
+    @property
+    def view_id(self) -> str:
+        """The same for equal views; stands in their messages, so that a browser can leave out late ones."""
+        text = orjson.dumps(self.canonical().to_json())
+        return hashlib.blake2s(text, digest_size=8).hexdigest()
 
     def canonical(self) -> Subscription:
         """With filters in a fixed order, so that the same filters set in another order are shared."""

@@ -22,8 +22,8 @@ class Numbers(msgspec.Struct, frozen=True, kw_only=True):
     now: Totals
     before: Totals | None
     """The span before; None when nobody was listening for the whole of it."""
-    spark: tuple[Totals, ...]
-    """Slices of the window, oldest first, the last one unfinished."""
+    spark: tuple[Totals | None, ...]
+    """Slices of the window, oldest first, the last one unfinished; None where nobody listened."""
     freshness: Freshness
     is_filtered: bool
     length_ms: int
@@ -128,7 +128,7 @@ def _tile(
         "direction": direction,
         "note": note,
         "title": title,
-        "spark": [of(part) for part in numbers.spark],
+        "spark": [None if part is None else of(part) for part in numbers.spark],
     }
 
 
