@@ -183,6 +183,8 @@ class EntityBook:
             if at_ms > before[-1][1] + SEEN_EVERY_MS:
                 self._keep(entity_type, entity_id, (before[-1][0], at_ms, name))
             return False
+        if before and before[-1][0] == at_ms:
+            return False  # two names at one moment: the first that was told
         if len(before) > 1 and at_ms - before[-1][0] <= LATE_MS and before[-2][2] == name:
             return False
         if after and after[0][2] == name and not (before and before[-1][1] > at_ms):
@@ -190,14 +192,19 @@ class EntityBook:
             self._keep(entity_type, entity_id, (at_ms, after[0][1], name))
             return True
         if before and before[-1][1] > at_ms:
-            self._split(entity_type, entity_id, before[-1], at_ms)
+            self._split(entity_type, entity_id, before[-1], at_ms, after[0][0] if after else None)
         self._keep(entity_type, entity_id, (at_ms, at_ms, name))
         return True
 
-    def _split(self, entity_type: str, entity_id: str, run: _Run, at_ms: int) -> None:
+    def _split(self, entity_type: str, entity_id: str, run: _Run, at_ms: int, next_ms: int | None) -> None:
         from_ms, seen_ms, name = run
-        self._keep(entity_type, entity_id, (from_ms, at_ms, name))
-        self._keep(entity_type, entity_id, (seen_ms, seen_ms, name))
+        self._connection.execute(
+            "UPDATE entity_names SET seen_ms = ?"
+            " WHERE entity_type = ? AND entity_id = ? AND valid_from_ms = ?",
+            (at_ms, entity_type, entity_id, from_ms),
+        )
+        if seen_ms != next_ms:
+            self._keep(entity_type, entity_id, (seen_ms, seen_ms, name))
 
     def _name_at(self, entity_type: str, entity_id: str, at_ms: int) -> str | None:
         latest = self._latest.get((entity_type, entity_id))
