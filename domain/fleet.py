@@ -22,7 +22,7 @@ from domain.node_states import (
     presence,
     reason_of,
 )
-from domain.nodes import RESTART_MS, Node, Transition, stream_place, transition_of
+from domain.nodes import Node, Transition, stream_place, transition_of
 from domain.successions import Successions
 
 
@@ -32,17 +32,25 @@ class Fleet:
     Args:
         nodes: As they were when they were last written down.
         clock_ms: Until when they were watched then.
+        watched_since_ms: Since when they are watched without a pause; None for a recording that is played.
     """
 
-    def __init__(self, nodes: Iterable[Node] = (), clock_ms: int | None = None) -> None:
+    def __init__(
+        self,
+        nodes: Iterable[Node] = (),
+        clock_ms: int | None = None,
+        watched_since_ms: int | None = None,
+    ) -> None:
         self.nodes: dict[str, Node] = {node.node: node for node in nodes}
         self.clock_ms = clock_ms
         self.changed: set[str] = set()
         """Nodes that differ from what was written down last; the caller clears it."""
         self.removed: set[str] = set()
         """Addresses that stood for a node whose id is known by now; the caller clears it."""
+        self.starts: dict[tuple[str, int], bool] = {}
+        """(node, moment) of starts that nodes told of -> whether they are news; the caller clears it."""
         self._transitions: list[Transition] = []
-        self._watched_since_ms: int | None = None
+        self._watched_since_ms = watched_since_ms
         self._successions = Successions(self.nodes)
 
     # ---- what the caller says
@@ -74,17 +82,20 @@ class Fleet:
             self._evaluate(due, due.due_ms)
         self.clock_ms = max(now_ms, self.clock_ms or now_ms)
 
-    def hear(self, seen: NodeSeen, now_ms: int, stream: str | None = None) -> None:
+    def hear(
+        self, seen: NodeSeen, now_ms: int, stream: str | None = None, told_ms: int | None = None
+    ) -> None:
         """Take in one sign, or one question without an answer.
 
         Args:
             seen: What was heard.
             now_ms: When it was heard.
             stream: The source of the stream that it came by.
+            told_ms: The moment by the node's own clock, where `seen.at_ms` is by ours.
         """
         self.advance(now_ms)
         if seen.node is None or not seen.answered:
-            self._unanswered(seen, now_ms)
+            self._unnamed(seen, now_ms)
             return
         node = self._known(seen.node, seen.at_ms)
         if node.replaced_by is not None and seen.via in RHYTHMS and seen.at_ms > node.since_ms:
@@ -92,22 +103,13 @@ class Fleet:
             self.changed |= {other.node} if other else set()
         node.learn(seen)
         node.hear(seen, now_ms)
+        if seen.via == Feed.STARTED:
+            self.starts[node.node, told_ms or seen.at_ms] = node.start(seen.at_ms)
         self._evaluate(node, max(now_ms, node.since_ms))
         self._settle(node, seen, stream)
         older = self._successions.fell_silent_before(node)
         if older is not None:
             self._replace(older, node, now_ms)
-
-    def is_start_known(self, node_id: str, at_ms: int) -> bool:
-        """Whether an event `node_started` tells nothing new: that start was told, or inferred, before."""
-        node = self.nodes.get(node_id)
-        if node is None or node.started_ms is None:
-            return False
-        if not node.is_start_told:
-            node.is_start_told = True
-            self.changed.add(node_id)
-            return True
-        return abs(at_ms - node.started_ms) < RESTART_MS
 
     def drain(self) -> list[Transition]:
         """What changed since the last call, in order."""
@@ -141,11 +143,19 @@ class Fleet:
         self.removed.add(place)
         self.changed.discard(place)
 
-    def _unanswered(self, seen: NodeSeen, now_ms: int) -> None:
-        if seen.address is None:
+    def _unnamed(self, seen: NodeSeen, now_ms: int) -> None:
+        """A silence, or an answer that does not say whose it is: it is of the node at that address."""
+        node = self.nodes.get(seen.node) if seen.node else None
+        if node is None and seen.address is not None:
+            node = self._successions.node_at(seen.address)
+        if seen.answered:
+            if node is not None:
+                node.learn(seen)
+                self.changed.add(node.node)
             return
-        node = self._successions.node_at(seen.address)
         if node is None:
+            if seen.address is None:
+                return
             node = self._known(seen.address, now_ms)
             node.is_place_only, node.place = True, seen.address
         self.changed.add(node.node)
@@ -187,12 +197,10 @@ class Fleet:
 
     def _misfit(self, node: Node) -> str | None:
         control_plane = self._successions.node_at(node.control_plane) if node.control_plane else None
-        available = node.facts.get("plugins_available")
-        missing = set(node.facts.get("plugins_enabled") or ()) - set(available or ())
         return misfit(
             version=node.version,
             control_plane_version=control_plane.version if control_plane else None,
-            plugins_missing=missing if available else (),
+            plugins_missing=node.facts.get("plugins_missing") or (),
             complaint=node.complaint,
         )
 

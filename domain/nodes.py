@@ -83,8 +83,6 @@ class Node:
             feed.problem, feed.problem_ms, feed.is_telling = None, None, True
         self.first_seen_ms = min(self.first_seen_ms, seen.at_ms)
         self.last_seen_ms = max(seen.at_ms, self.last_seen_ms or seen.at_ms)
-        if seen.via == Feed.STARTED:
-            self._start(seen.at_ms)
 
     def miss(self, seen: NodeSeen, now_ms: int) -> None:
         """Note a question without an answer."""
@@ -95,10 +93,15 @@ class Node:
         feed.problem_ms = feed.problem_ms or seen.at_ms
         feed.problem, feed.is_telling = seen.why or "no answer", seen.is_telling
 
-    def _start(self, at_ms: int) -> None:
-        if self.is_start_told and at_ms > (self.started_ms or at_ms) + RESTART_MS:
-            self.restarts += 1
+    def start(self, at_ms: int) -> bool:
+        """The node says that it started; returns whether that start is new, not told or inferred before."""
+        before_ms, was_told = self.started_ms, self.is_start_told
+        if was_told and before_ms is not None and at_ms <= before_ms + RESTART_MS:
+            return False
         self.started_ms, self.is_start_told = at_ms, True
+        if was_told:
+            self.restarts += 1
+        return was_told or before_ms is None
 
 
 def stream_place(source: str) -> str:

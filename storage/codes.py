@@ -131,6 +131,8 @@ AT_SUSPECT, IS_REQUEST, ASIDE, NAMED_ONLY = 1, 2, 4, 8
 """Bits of `events.flags`: clock out of bounds; is one request; its request was counted as traffic already;
 the consumer came without an id."""
 
+COLLECTOR_GONE_MS = 30_000
+"""A collector that has not said that it lives for this long is not there: it does every two seconds."""
 META_EVENTS, META_FOLDED, META_LAST_SEQ = "events", "folded", "last_seq"
 META_QUARANTINED, META_GAPS, META_LAST_RECEIVED = "quarantined", "gaps", "last_received_ms"
 META_EVENTS_FROM = "events_from_ms"

@@ -13,6 +13,7 @@ from sqlite_utils import Database, Migrations
 
 from domain.errors import StoreForeign
 from storage.connection import APPLICATION_ID
+from storage.node_tables import NODE_TABLES
 from storage.views import VIEWS
 
 migrations = Migrations("gatewatch")
@@ -127,7 +128,9 @@ CREATE TABLE sources (
     duplicates INTEGER NOT NULL DEFAULT 0, quarantined INTEGER NOT NULL DEFAULT 0,
     gaps INTEGER NOT NULL DEFAULT 0, acked INTEGER
 ) STRICT, WITHOUT ROWID;
-CREATE TABLE collector_status (one INTEGER PRIMARY KEY CHECK (one = 1), status TEXT NOT NULL) STRICT;
+CREATE TABLE collector_status (
+    one INTEGER PRIMARY KEY CHECK (one = 1), beat_ms INTEGER NOT NULL, status TEXT NOT NULL
+) STRICT;
 CREATE TABLE known_gaps (
     gap_id INTEGER PRIMARY KEY, from_ms INTEGER NOT NULL, to_ms INTEGER NOT NULL,
     source TEXT NOT NULL, cause TEXT NOT NULL, UNIQUE (source, from_ms, to_ms, cause)
@@ -200,6 +203,12 @@ def m001_tables(db: Database) -> None:
     execute(db, INDEXES)
     for name, query in VIEWS.items():
         db.conn.execute(f"CREATE VIEW {name} AS {query}")
+
+
+@migrations()
+def m002_nodes(db: Database) -> None:
+    """Nodes, their states over time, and the targets behind upstreams."""
+    execute(db, NODE_TABLES)
 
 
 VERSION = len(migrations.pending(Database(memory=True)))

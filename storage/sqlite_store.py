@@ -23,12 +23,14 @@ from storage.writing.entities import EntityBook
 from storage.writing.event_rows import EventRows, Prepared, answer_bytes_in, combo_of, outcome_of, try_pack
 from storage.writing.hooks import HookBook
 from storage.writing.keys import KeyBook
+from storage.writing.nodes import OWN_SOURCE, NodeBook
 from storage.writing.plugins import PluginBook
 from storage.writing.resends import ResendMemory, mark_of_request
 from storage.writing.retention import Retention
 from storage.writing.rollups import Rollups
 from storage.writing.settlement import Settlement
 from storage.writing.sources import SourceBook, clean
+from storage.writing.targets import TargetBook
 from storage.writing.traffic import TrafficFolder
 
 SETTLE_ROWS = 2_000
@@ -72,6 +74,8 @@ class SqliteStore:
         self._sources = SourceBook(db)
         self._plugins = PluginBook(db)
         self._settlement = Settlement(db, self._keys, self._plugins, self._rollups, self._hooks)
+        self._nodes = NodeBook(db, settings.events_days)
+        self._targets = TargetBook(db)
         self._retention = Retention(db, settings)
 
     # ---- the contract
@@ -84,9 +88,11 @@ class SqliteStore:
             StoreCorrupt: The file is damaged.
         """
         with self._one_transaction():
+            follows = self._hear(batches, beats)
             written = [self._write(batch) for batch in batches]
             for beat in beats:
                 self._beat(beat)
+            self._tell(follows)
         return written
 
     def cursor(self, source: str, epoch: str) -> int:
@@ -97,7 +103,9 @@ class SqliteStore:
     def beat(self, at_ms: int, status: CollectorStatus) -> None:
         """Record that the collector is alive."""
         with self._one_transaction():
+            follows = self._nodes.watch(at_ms)
             self._sources.status(msgspec.structs.replace(status, beat_ms=at_ms))
+            self._tell(follows)
 
     def settle(self) -> int:
         """Judge again what looked like a refusal, by what is now known of plugins; returns how many changed.
@@ -117,7 +125,8 @@ class SqliteStore:
     def prune(self, now_ms: int, max_rows: int) -> int:
         """Remove at most `max_rows` rows past their retention; returns how many went."""
         with self._one_transaction():
-            return self._retention.prune(now_ms, max_rows)
+            gone = self._retention.prune(now_ms, max_rows)
+            return gone + self._nodes.prune(now_ms, max_rows - gone)
 
     def checkpoint(self) -> None:
         """Fold the write-ahead log into the file if no reader holds it."""
@@ -149,6 +158,7 @@ class SqliteStore:
 
     def _flush(self) -> None:
         self._rows.finish()
+        self._targets.flush()
         self._rollups.flush()
         self._resends.flush()
         counters = self._sources.counters
@@ -181,7 +191,33 @@ class SqliteStore:
         self._sources.forget()
         self._settlement.forget()
         self._hooks.forget()
+        self._nodes.forget()
+        self._targets.forget()
         self._plugins.forget()
+
+    # ---- nodes and targets
+
+    def _hear(self, batches: Sequence[Batch], beats: Sequence[SourceBeat]) -> list[Event]:
+        """Signs of life of everything that came, in order of time; returns the events that follow."""
+        for batch in batches:
+            if not self._is_acknowledged(batch):
+                try:
+                    self._nodes.take(batch)
+                except _POISON as error:
+                    self._refuse(
+                        batch, Written(), f"a sign of life: {_told(error)}", repr(batch.decoded.nodes)
+                    )
+        for beat in beats:
+            with contextlib.suppress(*_POISON):  # a name that cannot be stored is none; the beat itself stays
+                self._nodes.take_beat(beat)
+        return self._nodes.hear()
+
+    def _tell(self, events: Sequence[Event]) -> None:
+        """Store what nobody told us of, but what follows from what we heard, or did not hear."""
+        if events:
+            at_ms = max(event.at_ms for event in events)
+            own = Batch(source=OWN_SOURCE, way="admin-api", received_ms=at_ms, decoded=Decoded())
+            self._take_events(own, events, Written())
 
     # ---- one batch
 
@@ -216,6 +252,7 @@ class SqliteStore:
         decoded = batch.decoded
         self._take_context(batch, decoded, written)
         self._take_events(batch, decoded.events, written)
+        self._tell(self._changed_targets(batch, written))
         for traffic in decoded.traffic:
             try:
                 new = self._traffic.fold(traffic)
@@ -229,6 +266,17 @@ class SqliteStore:
             written.quarantined += 1
         if batch.epoch is not None and batch.upto is not None:
             self._sources.advance(batch.source, batch.epoch, batch.upto, batch.received_ms)
+
+    def _changed_targets(self, batch: Batch, written: Written) -> list[Event]:
+        found: list[Event] = []
+        for seen in batch.decoded.targets:
+            try:
+                event = self._targets.saw(seen)
+            except _POISON as error:
+                self._refuse(batch, written, f"a target's health: {_told(error)}", repr(seen))
+                continue
+            found += [event] if event is not None else []
+        return found
 
     def _take_context(self, batch: Batch, decoded: Decoded, written: Written) -> None:
         """Names and plugins first: the events of the same message are read by them."""
@@ -252,7 +300,8 @@ class SqliteStore:
         known = self._rows.known_ids(events)
         source = self._keys.key(Dim.SOURCE, clean(batch.source))
         dead: list[Dead] = []
-        for index, event in enumerate(events):
+        for index, told in enumerate(events):
+            event = self._targets.named(told)
             packed = try_pack(event.id)
             if packed is not None and packed in known:
                 written.duplicates += 1
@@ -261,6 +310,9 @@ class SqliteStore:
                 ready = self._rows.prepare(event, source, batch.received_ms)
                 if packed is None:
                     raise ValueError("the id cannot be stored")
+                if not (batch.source == OWN_SOURCE or self._is_news(event)):
+                    written.duplicates += 1
+                    continue
             except _POISON as error:
                 why = _told(error)
                 dead.append(Dead(index=index, why=why))
@@ -269,6 +321,9 @@ class SqliteStore:
             known.add(packed)
             self._add(packed, ready, event, written)
         written.dead = tuple(dead)
+
+    def _is_news(self, event: Event) -> bool:
+        return self._nodes.is_news(event) and self._targets.is_news(event)
 
     def _add(self, packed: bytes | str, ready: Prepared, event: Event, written: Written) -> None:
         if ready.flags & IS_REQUEST and event.request_id is not None:

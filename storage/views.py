@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from storage.codes import COLLECTOR_GONE_MS
+
 _REQUEST_ID = """
     CASE WHEN e.request_id IS NOT NULL THEN e.request_id
          WHEN typeof(e.id) = 'blob' AND hex(substr(e.id, 1, 1)) = '01' THEN lower(hex(substr(e.id, 2)))
@@ -66,18 +68,17 @@ JOIN keys t ON t.key_id = d.target
 LEFT JOIN keys h ON h.key_id = d.health
 WHERE e.kind = 2 AND e.kind > 1"""
 
-NODES_VIEW = """
-SELECT k.value AS node,
-    coalesce(max(s.hostname), max(k.name)) AS hostname,
-    max(s.version) AS version,
-    'unknown' AS state,
-    nullif(max(coalesce(max(s.last_received_ms, coalesce(s.last_beat_ms, 0)), s.last_beat_ms, 0)), 0)
-        AS last_seen_ms,
-    NULL AS config_hash
-FROM keys k
-LEFT JOIN sources s ON s.node_id = k.value
-WHERE k.dim = 6
-GROUP BY k.key_id"""
+NODES_VIEW = f"""
+SELECT n.node AS node,
+    coalesce(n.hostname, e.name) AS hostname,
+    n.version AS version,
+    CASE WHEN n.state <> 'lost' AND (SELECT strftime('%s', 'now') * 1000 - beat_ms
+        FROM collector_status) > {COLLECTOR_GONE_MS} THEN 'unknown' ELSE n.state END AS state,
+    n.last_seen_ms AS last_seen_ms,
+    n.config_hash AS config_hash
+FROM known_nodes n
+LEFT JOIN entities e ON e.entity_type = 'nodes' AND e.entity_id = n.node"""
+"""Where the collector has gone, so has all knowledge of who lives."""
 
 QUARANTINE_VIEW = "SELECT at_ms, source, why, raw FROM quarantine_items"
 GAPS_VIEW = "SELECT from_ms, to_ms, source, cause FROM known_gaps"

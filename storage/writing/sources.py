@@ -129,8 +129,9 @@ class SourceBook:
         """Overwrite what the collector says about itself."""
         text = msgspec.json.encode(status).decode("utf-8")
         self._connection.execute(
-            "INSERT INTO collector_status VALUES (1, ?) ON CONFLICT DO UPDATE SET status = excluded.status",
-            (text,),
+            "INSERT INTO collector_status VALUES (1, ?, ?)"
+            " ON CONFLICT DO UPDATE SET beat_ms = excluded.beat_ms, status = excluded.status",
+            (status.beat_ms, text),
         )
 
     def flush(self) -> None:

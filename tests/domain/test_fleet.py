@@ -210,13 +210,14 @@ def test_an_address_where_several_nodes_answer_by_turns_restarts_nobody() -> Non
 
 
 def test_a_start_is_told_once_by_the_node_or_inferred_once() -> None:
-    inferred = heard(Fleet(), answer("old", T), answer("new", T + 5 * S))
-    told = heard(Fleet(), NodeSeen(at_ms=T, via="started", node="n"))
+    def started(node: str, second: int) -> NodeSeen:
+        return NodeSeen(at_ms=T + second * S, via="started", node=node)
 
-    assert inferred.is_start_known("new", T + 4 * S)
-    assert told.is_start_known("n", T + 1)
-    assert not told.is_start_known("n", T + 60 * S)
-    assert not told.is_start_known("never heard of", T)
+    inferred = heard(Fleet(), answer("old", T), answer("new", T + 5 * S), started("new", 4))
+    told = heard(Fleet(), started("n", 0), started("n", 1), started("n", 60))
+
+    assert inferred.starts == {("new", T + 4 * S): False}
+    assert told.starts == {("n", T): True, ("n", T + S): False, ("n", T + 60 * S): True}
 
 
 def test_a_data_plane_that_keeps_its_id_counts_its_restarts() -> None:
@@ -275,9 +276,7 @@ def test_a_data_plane_newer_than_its_control_plane_is_incompatible() -> None:
 
 
 def test_a_node_without_a_plugin_that_is_in_use_is_incompatible() -> None:
-    facts = {"plugins_enabled": ["key-auth", "mine"], "plugins_available": ["key-auth"]}
-
-    fleet = heard(Fleet(), answer("n", T, facts=facts))
+    fleet = heard(Fleet(), answer("n", T, facts={"plugins_missing": ["mine"]}))
 
     assert fleet.nodes["n"].state is NodeState.INCOMPATIBLE
 
@@ -364,6 +363,27 @@ def test_a_sign_from_the_past_changes_neither_state_nor_facts() -> None:
 
     assert (fleet.nodes["n"].state, fleet.nodes["n"].version) == (NodeState.LOST, "3.9.3")
     assert fleet.drain() == []
+
+
+def test_a_closed_stream_is_told_of_the_node_and_changes_nothing_before_its_time() -> None:
+    fleet = heard(Fleet(), NodeSeen(at_ms=T, via="stream", node="n"))
+    closed = NodeSeen(at_ms=T + S, via="stream", node="n", answered=False, why="its stream is closed")
+
+    heard(fleet, closed)
+    fleet.advance(T + 70 * S)
+
+    assert states(fleet, "n") == [("live", 0), ("late", 60)]
+    assert fleet.nodes["n"].reason == "last answer on its stream 60 s ago; its stream is closed"
+
+
+def test_an_answer_without_a_name_is_of_the_node_at_that_address() -> None:
+    fleet = heard(Fleet(), answer("n", T))
+    status = NodeSeen(at_ms=T + S, via="admin-api", address="http://gw-1:8001", database_reachable=False)
+
+    heard(fleet, status, NodeSeen(at_ms=T + S, via="admin-api", address="http://nobody:8001"))
+
+    assert fleet.nodes["n"].facts == {"database_reachable": False}
+    assert set(fleet.nodes) == {"n"}
 
 
 def test_facts_are_kept_from_whoever_tells_them() -> None:

@@ -1,0 +1,153 @@
+"""The health of upstream targets, as each node sees it: what changed, once per node and change.
+
+A change may be told several times: by every worker, by our plugin and by a poll, by an event hook of each
+node. What says again what is known already is no news. A poll sees a change up to one round late; the event
+of it, when that comes later still, tells of the same change.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import NamedTuple
+
+import msgspec
+
+from domain.events import Event, Kind
+from domain.targets import TargetSeen
+from storage.writing.keys import check_text
+
+TARGET_EVENTS = ("target_healthy", "target_unhealthy")
+SAME_CHANGE_MS = 15_000
+"""Three rounds of polls: an event that is so much older than what a poll found is the same change."""
+MAX_CACHED = 20_000
+MAX_NAME_CHARS = 300
+EVENT_OF = {"healthy": "target_healthy", "unhealthy": "target_unhealthy", "dns_error": "target_unhealthy"}
+"""What a poll found -> the event. A target whose checks are off has no health that could change."""
+NO_NODE = ""
+"""Event hooks do not say which node they come from."""
+
+_Key = tuple[str, str, str]
+
+
+class Known(NamedTuple):
+    """What is known of a target on a node."""
+
+    health: str
+    since_ms: int
+    confirmed_ms: int
+    is_polled: int
+
+
+class TargetBook:
+    """The health that each node gave each target last."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._known: dict[_Key, Known | None] = {}
+        self._changed: set[_Key] = set()
+        self._names: dict[str, str] = {}
+
+    def forget(self) -> None:
+        """Back to what is on disk."""
+        self._known.clear()
+        self._changed.clear()
+        self._names.clear()
+
+    def named(self, event: Event) -> Event:
+        """The event, its upstream by name where it came by id and the name is known."""
+        if event.event not in TARGET_EVENTS or event.upstream is None:
+            return event
+        name = self._name_of(event.upstream)
+        return event if name == event.upstream else msgspec.structs.replace(event, upstream=name)
+
+    def is_news(self, event: Event) -> bool:
+        """Whether an event tells something new; events of other kinds always do."""
+        if event.kind != Kind.CLUSTER or event.event not in TARGET_EVENTS:
+            return True
+        if event.target is None or event.upstream is None or event.health is None:
+            return True
+        key = self._key(event.node, event.upstream, event.target)
+        known = self._find(key)
+        if known is None or event.at_ms >= known.since_ms:
+            is_same = known is not None and known.health == event.health
+            since_ms = known.since_ms if is_same and known is not None else event.at_ms
+            self._keep(key, Known(event.health, since_ms, event.at_ms, 0))
+            return not is_same
+        is_late = known.is_polled and known.since_ms - event.at_ms <= SAME_CHANGE_MS
+        return not (is_late and known.health == event.health)
+
+    def saw(self, seen: TargetSeen) -> Event | None:
+        """Take in what a poll found; returns the event that it is.
+
+        A target that is seen for the first time is an event only if something is wrong with it.
+
+        Raises:
+            ValueError: A text that cannot be stored.
+        """
+        for text in (seen.upstream, seen.target, seen.health, seen.node or ""):
+            check_text(text, MAX_NAME_CHARS)
+        key = self._key(seen.node, seen.upstream, seen.target)
+        known = self._find(key)
+        if known is not None and seen.at_ms <= known.confirmed_ms:
+            return None
+        if known is not None and known.health == seen.health:
+            self._keep(key, known._replace(confirmed_ms=seen.at_ms))
+            return None
+        self._keep(key, Known(seen.health, seen.at_ms, seen.at_ms, 1))
+        name = EVENT_OF.get(seen.health)
+        if name is None or (known is None and seen.health == "healthy"):
+            return None
+        return Event(
+            id=f"{name}:{key[0]}:{key[1]}:{key[2]}:{seen.at_ms}",
+            kind=Kind.CLUSTER.value,
+            event=name,
+            at_ms=seen.at_ms,
+            node=seen.node,
+            entity_type="upstreams",
+            upstream=key[1],
+            target=key[2],
+            health=seen.health,
+            evidence="the node's Admin API said so when it was asked",
+        )
+
+    def flush(self) -> None:
+        """Write what changed into the transaction."""
+        self._connection.executemany(
+            "INSERT OR REPLACE INTO known_targets VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [(*key, *known) for key in sorted(self._changed) if (known := self._known[key]) is not None],
+        )
+        self._changed.clear()
+
+    # ---- inside
+
+    def _key(self, node: str | None, upstream: str, target: str) -> _Key:
+        return node or NO_NODE, self._name_of(upstream), target
+
+    def _name_of(self, upstream: str) -> str:
+        """The name of an upstream: some tell its id."""
+        name = self._names.get(upstream)
+        if name is None:
+            row = self._connection.execute(
+                "SELECT name FROM entities WHERE entity_type = 'upstreams' AND entity_id = ?", (upstream,)
+            ).fetchone()
+            if row is None or row[0] is None:
+                return upstream
+            name = self._names[upstream] = row[0]
+        return name
+
+    def _find(self, key: _Key) -> Known | None:
+        if key not in self._known:
+            row = self._connection.execute(
+                "SELECT health, since_ms, confirmed_ms, is_polled FROM known_targets"
+                " WHERE node = ? AND upstream = ? AND target = ?",
+                key,
+            ).fetchone()
+            if len(self._known) >= MAX_CACHED:
+                self.flush()
+                self._known.clear()
+            self._known[key] = None if row is None else Known(*row)
+        return self._known[key]
+
+    def _keep(self, key: _Key, known: Known) -> None:
+        self._known[key] = known
+        self._changed.add(key)
