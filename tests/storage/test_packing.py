@@ -1,0 +1,155 @@
+"""How ids, addresses and payloads are kept small, and read again."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from storage.packing import (
+    MAX_PAYLOAD_BYTES,
+    address_range,
+    limit_token,
+    load_json,
+    pack_id,
+    pack_payload,
+    prefix_of,
+    request_id_in,
+    sort_bytes,
+    unpack_id,
+    unpack_payload,
+)
+
+HEX = "0123456789abcdef"
+IDS = st.one_of(
+    st.text(),
+    st.text(HEX, min_size=32, max_size=32).map("request:{}".format),
+    st.text(HEX + "ABCDEF", min_size=31, max_size=33).map("request:{}".format),
+    st.text(HEX, min_size=32, max_size=32).map("entry:{}".format),
+    st.uuids().map(str),
+    st.uuids().map(lambda found: str(found).upper()),
+)
+
+
+@given(event_id=IDS)
+def test_an_id_comes_back_as_it_was(event_id: str) -> None:
+    assert unpack_id(pack_id(event_id)) == event_id
+
+
+@pytest.mark.parametrize(
+    "event_id",
+    ["request:" + HEX * 2, "entry:" + HEX * 2, "0123abcd-0123-4567-89ab-0123456789ab"],
+)
+def test_the_usual_ids_take_17_bytes(event_id: str) -> None:
+    packed = pack_id(event_id)
+
+    assert isinstance(packed, bytes)
+    assert len(packed) == 17
+
+
+@pytest.mark.parametrize(
+    ("event_id", "request_id"), [("request:x", "x"), ("request:", ""), ("entry:x", None)]
+)
+def test_the_request_id_in_an_id(event_id: str, request_id: str | None) -> None:
+    assert request_id_in(event_id) == request_id
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(st.characters(codec="utf-8")),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(st.characters(codec="utf-8")), inner),
+    max_leaves=20,
+)
+
+
+@given(value=JSON)
+def test_a_payload_comes_back_as_it_was(value: Any) -> None:
+    assert unpack_payload(pack_payload(orjson.dumps(value))) == value
+
+
+def test_a_log_entry_takes_a_third_of_its_json() -> None:
+    entry = orjson.dumps(
+        {
+            "request": {
+                "id": HEX * 2,
+                "uri": "/orders/7",
+                "headers": {"user-agent": "curl/8", "apikey": "[redacted]"},
+            },
+            "response": {
+                "status": 429,
+                "size": 512,
+                "headers": {"retry-after": "12", "content-length": "92"},
+            },
+            "latencies": {"kong": 1, "receive": 0, "proxy": -1, "request": 1},
+            "client_ip": "203.0.113.7",
+            "started_at": 1_800_000_000_000,
+        }
+    )
+
+    assert len(pack_payload(entry)) < len(entry) / 3
+
+
+def test_a_payload_that_is_too_long_is_refused() -> None:
+    with pytest.raises(ValueError, match=f"expected at most {MAX_PAYLOAD_BYTES}"):
+        pack_payload(b"x" * (MAX_PAYLOAD_BYTES + 1))
+
+
+def test_what_is_no_json_is_text() -> None:
+    assert load_json("not json") == "not json"
+    assert load_json("[" * 100_000) == "[" * 100_000
+    assert load_json(None) is None
+
+
+@given(
+    addresses=st.lists(st.ip_addresses(v=4), min_size=2, max_size=9)
+    | st.lists(st.ip_addresses(v=6), min_size=2, max_size=9)
+)
+def test_addresses_sort_as_their_bytes(addresses: list[Any]) -> None:
+    by_bytes = sorted(addresses, key=lambda one: sort_bytes(str(one)) or b"")
+
+    assert by_bytes == sorted(addresses)
+
+
+@pytest.mark.parametrize(
+    ("address", "prefix"),
+    [
+        ("203.0.113.7", "203.0.113.0/24"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("::1", "::/64"),
+        ("unix:", None),
+        ("", None),
+    ],
+)
+def test_the_prefix_of_an_address(address: str, prefix: str | None) -> None:
+    assert prefix_of(address) == prefix
+
+
+@pytest.mark.parametrize("text", ["203.0.113.0/24", "203.0.113.7/24", "2001:db8::/32", "0.0.0.0/0"])
+def test_a_range_holds_its_addresses(text: str) -> None:
+    found = address_range(text)
+    network = ipaddress.ip_network(text, strict=False)
+
+    assert found == (network[0].packed, network[-1].packed)
+
+
+@pytest.mark.parametrize("text", ["203.0.113.7", "a/b", "203.0.113.0/33", "/"])
+def test_other_text_is_no_range(text: str) -> None:
+    assert address_range(text) is None
+
+
+@pytest.mark.parametrize(
+    ("parts", "token"),
+    [
+        (("minute", 20, 60), "20/minute"),
+        ((None, 100, 90), "100/90s"),
+        (("sms/minute", 5, 60), "5/sms/minute"),
+        (("minute", None, None), "minute"),
+        ((None, None, 60), "60s"),
+        ((None, None, None), None),
+    ],
+)
+def test_a_limit_as_one_word(parts: Any, token: str | None) -> None:
+    assert limit_token(*parts) == token
