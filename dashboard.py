@@ -7,16 +7,19 @@ from pathlib import Path
 
 import streamlit as st
 
-from settings import load_settings
+from ui import exposure, viewer
 from ui.server.serving import DashboardServer
-from ui.store import now_ms, open_reader
+from ui.store import now_ms, open_reader, settings
 
 ROOT = Path(__file__).resolve().parent
+
+if problem := exposure.refusal(st.get_option("server.address"), viewer.login()):
+    raise SystemExit(problem)
 
 environ = dict(os.environ)  # noqa: TID251 - the collector is our child and inherits ours
 environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), environ.get("PYTHONPATH"))))
 server = DashboardServer(
-    load_settings(),
+    settings(),
     ROOT,
     environ,
     open_reader,

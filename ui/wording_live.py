@@ -63,6 +63,8 @@ def change(now: float | None, before: float | None, length_ms: int) -> tuple[str
     direction = "up" if now > before else "down"
     sign = "+" if now > before else "\N{MINUS SIGN}"
     factor = now / before
+    if abs(factor - 1) < 0.005:  # noqa: PLR2004 - it would be read as 0 %
+        return "same", f"about the same as {span(length_ms)} before"
     if factor >= 10:  # noqa: PLR2004 - 1,200 % is read more slowly than 13 times
         return direction, f"{factor:,.0f} x {against}"
     return direction, f"{sign}{abs(factor - 1) * 100:.0f} % {against}"

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import orjson
@@ -29,7 +29,16 @@ SEND_LIMIT_S = 20.0
 """A browser that takes nothing for so long is gone."""
 RENEW_EVERY_S = LIVE_LIFETIME_MS / 1000 / 4
 MAX_VIEWERS = 500
+LONGEST_MS = 12 * 3_600_000
+"""So long a page's word is renewed; then the page has to run again, and its viewer to be logged in still."""
 NOT_UNDERSTOOD, REFUSED, FOREIGN, BUSY = 4400, 4401, 4403, 4429
+
+
+class Allowed(NamedTuple):
+    """What a ticket allows, and when a page said so."""
+
+    subscription: Subscription
+    since_ms: int
 
 
 class Refusal(Exception):  # noqa: N818 - reads as what happened
@@ -43,7 +52,12 @@ class Refusal(Exception):  # noqa: N818 - reads as what happened
 
 def is_own_origin(origin: str | None, host: str | None) -> bool:
     """Whether a browser says that the page asking is one of ours. A missing Origin is no browser: refused."""
-    return bool(origin) and bool(host) and urlsplit(origin or "").netloc.lower() == (host or "").lower()
+    if not origin or not host:
+        return False
+    try:
+        return urlsplit(origin).netloc.lower() == host.lower()
+    except ValueError:
+        return False
 
 
 def is_known_host(host: str | None, allowed: Sequence[str]) -> bool:
@@ -51,8 +65,13 @@ def is_known_host(host: str | None, allowed: Sequence[str]) -> bool:
 
     An empty list allows every name, as Streamlit's `server.allowedHosts` does.
     """
-    name = urlsplit(f"//{host or ''}").hostname
-    return not allowed or (name is not None and name in {entry.strip("[]").lower() for entry in allowed})
+    if not allowed:
+        return True
+    try:
+        name = urlsplit(f"//{host or ''}").hostname
+    except ValueError:
+        return False
+    return name is not None and name in {entry.strip("[]").lower() for entry in allowed}
 
 
 class LiveRoute:
@@ -92,37 +111,39 @@ class LiveRoute:
     async def _serve(self, socket: WebSocket) -> None:
         try:
             async with asyncio.timeout(HELLO_LIMIT_S):
-                subscription = self._understood(await socket.receive_text())
+                allowed = self._understood(await socket.receive_text())
         except TimeoutError as error:
             raise Refusal(NOT_UNDERSTOOD, "no ticket was shown within 5 s") from error
         while True:
-            next_one = await self._watch(socket, subscription)
+            next_one = await self._watch(socket, allowed)
             if next_one is None:
                 return
-            subscription = next_one
+            allowed = next_one
 
-    async def _watch(self, socket: WebSocket, subscription: Subscription) -> Subscription | None:
+    async def _watch(self, socket: WebSocket, allowed: Allowed) -> Allowed | None:
         """Push one view until the browser asks for another (returned) or leaves (None)."""
         outbox = Outbox()
         try:
-            channel = self._hub.join(subscription, outbox)
+            channel = self._hub.join(allowed.subscription, outbox)
         except TooManyViews as error:
             raise Refusal(BUSY, "too many different views are open") from error
         tasks = (
             asyncio.create_task(self._push(socket, outbox, channel)),
-            asyncio.create_task(self._renew(outbox, subscription)),
+            asyncio.create_task(self._renew(outbox, allowed)),
         )
         asking = asyncio.create_task(socket.receive_text())
         try:
-            await asyncio.wait({asking, tasks[0]}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({asking, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+            if tasks[1].done():
+                raise Refusal(REFUSED, "this view has been open for long: the page has to run again")
             return self._understood(asking.result()) if asking.done() else None
         finally:
-            self._hub.leave(subscription, outbox)
+            self._hub.leave(allowed.subscription, outbox)
             for task in (*tasks, asking):
                 task.cancel()
             await asyncio.gather(*tasks, asking, return_exceptions=True)
 
-    def _understood(self, text: str) -> Subscription:
+    def _understood(self, text: str) -> Allowed:
         try:
             message: Any = orjson.loads(text)
             ticket = message["ticket"] if message["t"] == "watch" else None
@@ -131,7 +152,8 @@ class LiveRoute:
         if not isinstance(ticket, str):
             raise Refusal(NOT_UNDERSTOOD, "expected a watch message with a ticket")
         try:
-            return Subscription.from_json(self._tickets.check(ticket, PURPOSE))
+            claims = self._tickets.check(ticket, PURPOSE)
+            return Allowed(Subscription.from_json(claims["view"]), claims["since"])
         except TicketRefused as error:
             raise Refusal(REFUSED, error.reason) from error
 
@@ -146,14 +168,24 @@ class LiveRoute:
                 async with asyncio.timeout(SEND_LIMIT_S):
                     await socket.send_text(message.decode())
 
-    async def _renew(self, outbox: Outbox, subscription: Subscription) -> None:
-        """Send a fresh ticket well before the one in hand ends."""
+    async def _renew(self, outbox: Outbox, allowed: Allowed) -> None:
+        """Send a fresh ticket well before the one in hand ends; returns when it is time to ask the page."""
         while True:
             await asyncio.sleep(RENEW_EVERY_S)
-            ticket = issue_live_ticket(self._tickets, subscription)
+            if self._tickets.now_ms() - allowed.since_ms > LONGEST_MS:
+                return
+            ticket = issue_live_ticket(self._tickets, allowed.subscription, allowed.since_ms)
             outbox.put(Slot.TICKET, orjson.dumps({"t": "ticket", "ticket": ticket}))
 
 
-def issue_live_ticket(tickets: Tickets, subscription: Subscription) -> str:
-    """The right to watch this view for an hour."""
-    return tickets.issue(PURPOSE, subscription.canonical().to_json(), LIVE_LIFETIME_MS)
+def issue_live_ticket(tickets: Tickets, subscription: Subscription, since_ms: int | None = None) -> str:
+    """The right to watch this view for an hour.
+
+    Args:
+        tickets: The server's.
+        subscription: The view.
+        since_ms: When a page allowed it, for a renewal; None for now.
+    """
+    since = tickets.now_ms() if since_ms is None else since_ms
+    claims = {"view": subscription.canonical().to_json(), "since": since}
+    return tickets.issue(PURPOSE, claims, LIVE_LIFETIME_MS)

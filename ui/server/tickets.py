@@ -42,11 +42,11 @@ class Tickets:
 
     def __init__(self, key: bytes, now_ms: Callable[[], int]) -> None:
         self._key = key
-        self._now_ms = now_ms
+        self.now_ms = now_ms
 
     def issue(self, purpose: str, payload: Any, lifetime_ms: int) -> str:
         """A ticket for `purpose` that carries `payload` (JSON)."""
-        body = orjson.dumps({"p": purpose, "x": self._now_ms() + lifetime_ms, "d": payload})
+        body = orjson.dumps({"p": purpose, "x": self.now_ms() + lifetime_ms, "d": payload})
         return f"{_text(body)}.{_text(self._signature(body))}"
 
     def check(self, ticket: str, purpose: str) -> Any:
@@ -59,7 +59,7 @@ class Tickets:
         claims = orjson.loads(body)
         if claims["p"] != purpose:
             raise TicketRefused(f"the ticket is not for {purpose}")
-        if claims["x"] <= self._now_ms():
+        if claims["x"] <= self.now_ms():
             raise TicketRefused("the ticket has expired: reload the page")
         return claims["d"]
 
