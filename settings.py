@@ -125,6 +125,34 @@ SETTINGS: tuple[Setting, ...] = (
         36_500,
     ),
     Setting(
+        "change_url",
+        "",
+        "URL",
+        "the Kong Admin API that approved changes are sent to; without it nothing is ever sent to Kong",
+    ),
+    Setting("change_token_file", "", "path", "the `Kong-Admin-Token` for it, mode 600"),
+    Setting("change_ca_file", "", "path", "PEM certificates that its own is checked against"),
+    Setting(
+        "approve_own_changes",
+        False,
+        "true or false",
+        "whether people may approve what they proposed themselves: only where one person works alone",
+    ),
+    Setting(
+        "never_block",
+        (),
+        "addresses",
+        "addresses and ranges that are never blocked, comma-separated: your own, load balancers, monitors",
+    ),
+    Setting(
+        "drift_check_s",
+        300,
+        "seconds",
+        "how often Kong's configuration is read and compared with the changes that were seen",
+        10,
+        86_400,
+    ),
+    Setting(
         "query_deadline_ms",
         2_000,
         "milliseconds",
@@ -164,6 +192,12 @@ class Settings:
     seconds_rollup_days: int
     minutes_rollup_days: int
     hours_rollup_days: int
+    change_url: str
+    change_token_file: str
+    change_ca_file: str
+    approve_own_changes: bool
+    never_block: tuple[str, ...]
+    drift_check_s: int
     query_deadline_ms: int
     hub_poll_ms: int
     start_collector: bool
