@@ -1,14 +1,13 @@
 """Answers of Kong's Admin API: bodies in, small records and `Decoded` out. Asking is the poller's work.
 
+What is listed page by page stands in `admin_lists`.
+
 | function | path | gives |
 |---|---|---|
 | `decode_about` | `/` | `About`: who the node is |
 | `decode_status` | `/status` | `Status`: database, configuration hash, requests |
 | `decode_target_health` | `/upstreams/{u}/health` | one `TargetState` per target, as this node sees it |
 | `decode_data_planes` | `/clustering/data-planes` | one `NodeSeen` per data plane |
-| `decode_page` | `/services`, `/plugins`, ... | `Page`: entities, and the path of the next page |
-| `entities_decoded`, `plugins_decoded` | | entities of such pages -> `Decoded` |
-
 | `answer_decoded` | any of these | `Decoded`: for recorded answers |
 
 Shapes: kong/api/routes/{kong,health,upstreams,clustering}.lua, kong/api/endpoints.lua, 3.9. Every `decode_`
@@ -24,12 +23,21 @@ from typing import Any
 
 import msgspec
 
-from collector.wire.changes import NAMED, entity_seen, plugin_seen
+from collector.wire.admin_lists import (
+    entities_decoded,
+    items_of,
+    next_path_of,
+    object_of,
+    page_of,
+    plugins_decoded,
+)
+from collector.wire.changes import NAMED
 from collector.wire.fields import address, integer, mapping, reference, shown, text
 from collector.wire.json_bytes import parse_json
-from domain.errors import DecodeError, excerpt
+from domain.errors import DecodeError
 from domain.events import Decoded, EntitySeen, NodeSeen
-from domain.redaction import redact, redact_text
+from domain.redaction import redact
+from domain.targets import TargetSeen
 
 HEALTH_OF = {
     "HEALTHY": "healthy",
@@ -38,8 +46,7 @@ HEALTH_OF = {
     "DNS_ERROR": "dns_error",
 }
 """Kong's words for a target's health (kong/db/dao/targets.lua) -> ours."""
-NO_CONFIG_HASH = "0" * 32
-"""The hash of a data plane that has no configuration yet (kong/constants.lua)."""
+OUR_PLUGIN = "gatewatch"
 
 
 class About(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,14 +83,6 @@ class TargetState(msgspec.Struct, frozen=True, kw_only=True):
     weight: int | None
 
 
-class Page(msgspec.Struct, frozen=True, kw_only=True):
-    """One page of a list."""
-
-    items: tuple[dict[str, Any], ...]
-    next_path: str | None
-    """Where the next page is, query included; None on the last one."""
-
-
 def decode_about(body: bytes, *, at_ms: int, asked_at: str | None = None) -> About:
     """Read the answer to `GET /`.
 
@@ -104,13 +103,15 @@ def about_of(value: Any, *, at_ms: int, asked_at: str | None = None) -> About:
     Raises:
         DecodeError: Not that answer.
     """
-    value = _object(value, "admin /")
+    value = object_of(value, "admin /")
     node_id = text(value.get("node_id"))
     if node_id is None:
         raise DecodeError("admin /", f"node_id is {shown(value.get('node_id'))}, expected the node's id")
     configuration = mapping(value.get("configuration"))
     plugins = mapping(value.get("plugins"))
-    available = plugins.get("available_on_server")
+    available = _names(plugins.get("available_on_server"))
+    enabled = _names(plugins.get("enabled_in_cluster"))
+    missing = sorted(set(enabled) - set(available)) if available else []
     return About(
         node=NodeSeen(
             at_ms=at_ms,
@@ -119,11 +120,13 @@ def about_of(value: Any, *, at_ms: int, asked_at: str | None = None) -> About:
             address=asked_at,
             hostname=text(value.get("hostname")),
             version=text(value.get("version")),
-            role=text(configuration.get("role")),
+            role=_role(configuration),
             workers=_workers(value.get("pids")),
+            asked_ms=at_ms,
+            facts={"plugins_missing": missing, "has_our_plugin": OUR_PLUGIN in available},
         ),
-        plugins_available=_names(available),
-        plugins_enabled=_names(plugins.get("enabled_in_cluster")),
+        plugins_available=available,
+        plugins_enabled=enabled,
         configuration=redact(dict(configuration)),
     )
 
@@ -143,7 +146,7 @@ def status_of(value: Any) -> Status:
     Raises:
         DecodeError: Not that answer.
     """
-    value = _object(value, "admin /status")
+    value = object_of(value, "admin /status")
     server, memory = value.get("server"), value.get("memory")
     if not isinstance(server, dict) and not isinstance(memory, dict):
         raise DecodeError("admin /status", "no server and no memory, expected the status of a node")
@@ -175,7 +178,7 @@ def target_health_of(value: Any) -> tuple[TargetState, ...]:
     """
     where = "admin upstream health"
     found: list[TargetState] = []
-    for number, item in enumerate(_items(value, where), start=1):
+    for number, item in enumerate(items_of(value, where), start=1):
         target, health = text(item.get("target")), item.get("health")
         if target is None or health not in HEALTH_OF:
             raise DecodeError(
@@ -194,18 +197,23 @@ def target_health_of(value: Any) -> tuple[TargetState, ...]:
     return tuple(found)
 
 
-def decode_data_planes(body: bytes, *, at_ms: int) -> tuple[tuple[NodeSeen, ...], str | None]:
+def decode_data_planes(
+    body: bytes, *, at_ms: int, asked_at: str | None = None
+) -> tuple[tuple[NodeSeen, ...], str | None]:
     """Read one page of `GET /clustering/data-planes`: its nodes, and where the next page is.
 
-    A node's `at_ms` is when its control plane last heard of it, never later than `at_ms`.
+    A node's `at_ms` is when its control plane last heard of it, never later than `at_ms`; its `address` is
+    that of the control plane.
 
     Raises:
         DecodeError: Not that answer; nodes that are no control plane answer with an error.
     """
-    return data_planes_of(parse_json(body, "admin data planes"), at_ms=at_ms)
+    return data_planes_of(parse_json(body, "admin data planes"), at_ms=at_ms, asked_at=asked_at)
 
 
-def data_planes_of(value: Any, *, at_ms: int) -> tuple[tuple[NodeSeen, ...], str | None]:
+def data_planes_of(
+    value: Any, *, at_ms: int, asked_at: str | None = None
+) -> tuple[tuple[NodeSeen, ...], str | None]:
     """The same from a JSON value within our bounds.
 
     Raises:
@@ -213,7 +221,7 @@ def data_planes_of(value: Any, *, at_ms: int) -> tuple[tuple[NodeSeen, ...], str
     """
     where = "admin data planes"
     nodes: list[NodeSeen] = []
-    for number, item in enumerate(_items(value, where), start=1):
+    for number, item in enumerate(items_of(value, where), start=1):
         node_id, last_s = text(item.get("id")), integer(item.get("last_seen"))
         if node_id is None or last_s is None:
             raise DecodeError(f"{where} node {number}", "id or last_seen is missing, expected both")
@@ -223,7 +231,8 @@ def data_planes_of(value: Any, *, at_ms: int) -> tuple[tuple[NodeSeen, ...], str
                 at_ms=min(last_s * 1000, at_ms),
                 via="data-planes",
                 node=node_id,
-                address=address(item.get("ip")),
+                address=asked_at,
+                asked_ms=at_ms,
                 hostname=text(item.get("hostname")),
                 version=text(item.get("version")),
                 role="data_plane",
@@ -231,54 +240,10 @@ def data_planes_of(value: Any, *, at_ms: int) -> tuple[tuple[NodeSeen, ...], str
                 sync_status=text(item.get("sync_status")),
                 certificate_expires_ms=None if expires_s is None else expires_s * 1000,
                 labels=redact(dict(mapping(item.get("labels")))),
+                facts={"ip": address(item.get("ip"))},
             )
         )
-    return tuple(nodes), _next_path(value)
-
-
-def decode_page(body: bytes, collection: str) -> Page:
-    """Read one page of a list, such as `GET /services?size=1000`.
-
-    Args:
-        body: The answer.
-        collection: Kong's name of what is listed, for messages.
-
-    Raises:
-        DecodeError: Not a list.
-    """
-    return page_of(parse_json(body, f"admin /{collection}"), collection)
-
-
-def page_of(value: Any, collection: str) -> Page:
-    """The same from a JSON value within our bounds.
-
-    Raises:
-        DecodeError: Not a list.
-    """
-    return Page(items=tuple(_items(value, f"admin /{collection}")), next_path=_next_path(value))
-
-
-def entities_decoded(collection: str, items: Iterable[Mapping[str, Any]], *, at_ms: int) -> Decoded:
-    """Names of listed consumers, services, routes or upstreams; nothing for other collections."""
-    decoded = Decoded(entries=1)
-    if collection in NAMED:
-        for item in items:
-            decoded.entities += entity_seen(collection, item, at_ms)
-    return decoded
-
-
-def plugins_decoded(items: Iterable[Mapping[str, Any]], *, at_ms: int, complete: bool) -> Decoded:
-    """Listed plugins.
-
-    Args:
-        items: Of one page, or of all of them.
-        at_ms: When the list was read.
-        complete: `items` is the whole list: plugins that are not in it are gone.
-    """
-    decoded = Decoded(entries=1, plugins_complete=complete)
-    for item in items:
-        decoded.plugins += plugin_seen(item, at_ms)
-    return decoded
+    return tuple(nodes), next_path_of(value)
 
 
 def node_decoded(seen: NodeSeen) -> Decoded:
@@ -299,7 +264,7 @@ def node_decoded(seen: NodeSeen) -> Decoded:
 
 
 def answer_decoded(path: str, value: Any, *, at_ms: int, asked_at: str | None = None) -> Decoded:
-    """What an answer with status 200 tells of nodes, names and plugins; nothing for paths that tell none.
+    """What an answer with status 200 tells of nodes, targets, names and plugins; nothing for other paths.
 
     Args:
         path: What was asked for, query included.
@@ -315,8 +280,14 @@ def answer_decoded(path: str, value: Any, *, at_ms: int, asked_at: str | None = 
     decoded = Decoded(entries=1)
     if not collection:
         decoded = node_decoded(about_of(value, at_ms=at_ms, asked_at=asked_at).node)
+    elif collection == "status":
+        decoded.nodes.append(status_seen(status_of(value), at_ms=at_ms, asked_at=asked_at))
+    elif (upstream := upstream_of(page_path)) is not None:
+        decoded.targets += targets_seen(
+            target_health_of(value), upstream, at_ms=at_ms, node=text(mapping(value).get("node_id"))
+        )
     elif collection == "clustering/data-planes":
-        for seen in data_planes_of(value, at_ms=at_ms)[0]:
+        for seen in data_planes_of(value, at_ms=at_ms, asked_at=asked_at)[0]:
             found = node_decoded(seen)
             decoded.nodes += found.nodes
             decoded.entities += found.entities
@@ -329,50 +300,72 @@ def answer_decoded(path: str, value: Any, *, at_ms: int, asked_at: str | None = 
     return decoded
 
 
-def silence_decoded(why: str, *, at_ms: int, asked_at: str | None) -> Decoded:
+def silence_decoded(
+    why: str, *, at_ms: int, asked_at: str | None, is_telling: bool = True, via: str = "admin-api"
+) -> Decoded:
     """A node did not answer.
 
     Args:
         why: A short phrase, such as `connection refused` or `HTTP 503`.
         at_ms: When it was asked.
         asked_at: Where.
+        is_telling: Whether this says something about the node, see `NodeSeen.is_telling`.
+        via: What was asked.
     """
-    return node_decoded(NodeSeen(at_ms=at_ms, via="admin-api", answered=False, why=why, address=asked_at))
+    return node_decoded(
+        NodeSeen(
+            at_ms=at_ms,
+            via=via,
+            answered=False,
+            why=why,
+            address=asked_at,
+            asked_ms=at_ms,
+            is_telling=is_telling,
+        )
+    )
 
 
-def _object(value: Any, where: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise DecodeError(where, "expected an object")
-    if isinstance(value.get("message"), str) and "data" not in value and "node_id" not in value:
-        problem = excerpt(redact_text(value["message"]))
-        raise DecodeError(where, f"Kong answers with an error (code {shown(value.get('code'))}): {problem}")
-    return value
+def status_seen(status: Status, *, at_ms: int, asked_at: str | None, node: str | None = None) -> NodeSeen:
+    """What a node's status tells of it; the answer itself does not say which node it is."""
+    return NodeSeen(
+        at_ms=at_ms,
+        via="admin-api",
+        node=node,
+        address=asked_at,
+        workers=status.workers,
+        config_hash=status.config_hash,
+        database_reachable=status.database_reachable,
+        asked_ms=at_ms,
+    )
 
 
-def _items(value: Any, where: str) -> list[dict[str, Any]]:
-    items = _object(value, where).get("data")
-    if isinstance(items, dict) and not items:
-        return []  # an empty Lua table
-    if not isinstance(items, list):
-        raise DecodeError(where, f"data is {shown(items)}, expected a list")
-    for number, item in enumerate(items, start=1):
-        if not isinstance(item, dict):
-            raise DecodeError(f"{where} item {number} of {len(items)}", "expected an object")
-    return items
+def targets_seen(
+    states: Iterable[TargetState], upstream: str, *, at_ms: int, node: str | None
+) -> list[TargetSeen]:
+    """Targets of one upstream as one node sees them; `at_ms` is when it was asked."""
+    return [
+        TargetSeen(upstream=upstream, target=state.target, health=state.health, at_ms=at_ms, node=node)
+        for state in states
+    ]
 
 
-def _next_path(value: Mapping[str, Any]) -> str | None:
-    """The path of the next page; only the path, so that no answer can send us to another host."""
-    found = text(value.get("next"))
-    if found is None:
+def upstream_of(path: str) -> str | None:
+    """The name in `/upstreams/{name}/health`; None for other paths."""
+    parts = path.strip("/").split("/")
+    if len(parts) != 3 or parts[0] != "upstreams" or parts[2] != "health":  # noqa: PLR2004 - as above
         return None
-    parts = urllib.parse.urlsplit(found)
-    return urllib.parse.urlunsplit(("", "", "/" + parts.path.lstrip("/"), parts.query, ""))
+    return text(urllib.parse.unquote(parts[1]))
 
 
 def _workers(pids: Any) -> int | None:
     workers = mapping(pids).get("workers")
     return len(workers) if isinstance(workers, list) else None
+
+
+def _role(configuration: Mapping[str, Any]) -> str | None:
+    """`traditional` nodes without a database are told apart: they have configurations of their own."""
+    role = text(configuration.get("role"))
+    return "dbless" if role == "traditional" and configuration.get("database") == "off" else role
 
 
 def _names(value: Any) -> tuple[str, ...]:

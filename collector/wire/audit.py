@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from collector.wire.admin import Page, decode_page
+from collector.wire.admin_lists import Page, decode_page
 from collector.wire.fields import address, integer, text
 from domain.errors import DecodeError
 from domain.redaction import redact_text

@@ -65,7 +65,8 @@ def decode_change(
         )
     entity, old = told.get("entity"), told.get("old_entity")
     if not isinstance(entity, dict) or not entity:
-        raise DecodeError(where, f"entity is {shown(entity)}, expected an object")
+        found = "empty" if entity == {} else shown(entity)
+        raise DecodeError(where, f"entity is {found}, expected an object with the entity's fields")
     before, after = (entity, None) if operation == "delete" else (old, entity)
     before = before if isinstance(before, dict) else None
     before, after = redact_change(tidied(before, where), tidied(after, where), collection=collection)

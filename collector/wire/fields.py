@@ -12,6 +12,7 @@ import orjson
 
 from collector.wire.json_bytes import INT64_MAX, INT64_MIN, NUL_SHOWN
 from domain.errors import excerpt
+from domain.redaction import redact_text
 
 MAX_TEXT_CHARS = 300
 """Longer texts are cut: Kong's own names end at 255, and a column is for reading, not for keeping."""
@@ -58,7 +59,11 @@ def _canonical(value: str) -> str:
 
 
 def shown(value: Any) -> str:
-    """A value as a message names it: `missing`, or an excerpt of it."""
+    """A value as a message names it: `missing`, `an object`, or an excerpt of it without secrets."""
+    if isinstance(value, dict | list):
+        return "an object" if isinstance(value, dict) else f"a list of {len(value)}"
+    if isinstance(value, str):
+        value = redact_text(value[:MAX_TEXT_CHARS])
     return "missing" if value is None else excerpt(repr(value))
 
 

@@ -12,10 +12,13 @@ from typing import Any
 import orjson
 
 from domain.errors import DecodeError, excerpt
+from domain.redaction import redact_text
 
 MAX_DEPTH = 32
 """Levels of nesting. Kong's deepest log entry has 6, its deepest plugin configuration about 10."""
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
+EXCERPT_BYTES = 400
+"""More than a message shows, so that a secret is not cut before it can be recognised."""
 NUL_SHOWN = "\ufffd"
 """What a NUL character becomes."""
 
@@ -40,8 +43,8 @@ def load_json(raw: bytes, where: str) -> Any:
     try:
         return orjson.loads(raw)
     except orjson.JSONDecodeError as error:
-        found = excerpt(raw) or "nothing"
-        raise DecodeError(where, f"not JSON ({error.msg} at byte {error.pos}): {found}") from None
+        found = excerpt(redact_text(raw[:EXCERPT_BYTES].decode("utf-8", "backslashreplace"))) or "nothing"
+        raise DecodeError(where, f"not JSON ({error.msg}, at byte {error.pos}): {found}") from None
 
 
 def tidied(value: Any, where: str, depth: int = 1) -> Any:

@@ -332,7 +332,13 @@ def _node_started(told: Told, line: Mapping[str, Any]) -> Decoded:
     if line.get("worker") != 0 or told.node is None:
         return Decoded(entries=1)
     workers = integer(mapping(line.get("data")).get("worker_count"))
-    seen = NodeSeen(at_ms=told.at_ms, via="started", node=told.node, workers=workers)
+    seen = NodeSeen(
+        at_ms=told.at_ms,
+        via="started",
+        node=told.node,
+        workers=workers,
+        address=text(line.get("node_name")),
+    )
     decoded = _event(
         msgspec.structs.replace(told, place=f"started:{told.node}"), Kind.CLUSTER, "node_started"
     )

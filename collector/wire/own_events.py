@@ -37,6 +37,9 @@ _FREE_TEXTS = ("evidence", "entity_name", "actor", "upstream", "target")
 _PARTIES = ("consumer", "service", "route")
 _CERTAINTIES = frozenset(str(certainty) for certainty in Certainty)
 _FIELDS = frozenset(Event.__struct_fields__)
+MAX_CLASSES = 16
+MAX_HEARTBEAT_S = 300
+"""The slowest heartbeat that our plugin can be set to."""
 _SIGNS_OF_LIFE = {"node_heartbeat": "heartbeat", "node_started": "started"}
 
 
@@ -174,6 +177,7 @@ def _add_sign_of_life(decoded: Decoded, event: Event, item: Mapping[str, Any]) -
     if event.node is None:
         return
     hostname, version = text(item.get("hostname")), text(item.get("version"))
+    every_s = integer(item.get("heartbeat_s"))
     role, workers = text(item.get("role")), integer(item.get("workers"))
     decoded.nodes.append(
         NodeSeen(
@@ -185,6 +189,8 @@ def _add_sign_of_life(decoded: Decoded, event: Event, item: Mapping[str, Any]) -
             role=role,
             workers=workers,
             config_hash=text(item.get("config_hash")),
+            every_s=float(every_s) if every_s is not None and 0 < every_s <= MAX_HEARTBEAT_S else None,
+            facts=_sender_facts(item),
         )
     )
     about = {
@@ -202,3 +208,16 @@ def _add_sign_of_life(decoded: Decoded, event: Event, item: Mapping[str, Any]) -
             attributes={name: value for name, value in about.items() if value is not None},
         )
     )
+
+
+def _sender_facts(item: Mapping[str, Any]) -> dict[str, Any]:
+    """How the sender inside the node is: its version, what it holds, what it had to drop by kind."""
+    queue = item.get("queue")
+    facts: dict[str, Any] = {"plugin_version": text(item.get("plugin_version"))}
+    if isinstance(queue, dict):
+        facts |= {f"queue_{name}": integer(queue.get(name)) for name in ("events", "bytes")}
+    dropped = item.get("dropped")
+    if isinstance(dropped, dict):
+        numbers = {text(name): integer(n) for name, n in list(dropped.items())[:MAX_CLASSES]}
+        facts["dropped"] = {name: n for name, n in numbers.items() if name is not None and n}
+    return {name: value for name, value in facts.items() if value is not None}

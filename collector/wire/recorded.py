@@ -110,14 +110,15 @@ def _admin_answer(value: dict[str, Any], received_ms: int) -> Decoded:
         return answer_decoded(path, body, at_ms=at_ms, asked_at=asked_at)
     if path != "/":  # one question per round is enough to know that nobody answers
         return Decoded(entries=1)
-    return silence_decoded(text(value.get("err")) or f"HTTP {shown(status)}", at_ms=at_ms, asked_at=asked_at)
+    why = text(value.get("err")) or f"it answers HTTP {shown(status)}"
+    return silence_decoded(why, at_ms=at_ms, asked_at=asked_at, is_telling=status is None)
 
 
 def _batch(items: list[Any], received_ms: int, place: str) -> Decoded:
     decoded = Decoded()
     for number, item in enumerate(items):
         part = decode_item(item, received_ms=received_ms, place=f"{place}:{number}")
-        for name in ("events", "traffic", "entities", "plugins", "nodes", "quarantined"):
+        for name in ("events", "traffic", "entities", "plugins", "nodes", "targets", "quarantined"):
             getattr(decoded, name).extend(getattr(part, name))
         decoded.entries += part.entries
     return decoded

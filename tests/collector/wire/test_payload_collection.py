@@ -9,7 +9,8 @@ from typing import Any
 import orjson
 import pytest
 
-from collector.wire.admin import decode_data_planes, decode_page, decode_status, decode_target_health
+from collector.wire.admin import decode_data_planes, decode_status, decode_target_health
+from collector.wire.admin_lists import decode_page
 from collector.wire.audit import decode_audited_objects, decode_audited_requests
 from collector.wire.event_hooks import decode_event_hook
 from collector.wire.http_log import decode_http_log
@@ -85,13 +86,15 @@ CRUD_SERVICE = [("crud", "services.updated", "orders")]
 
 EXPECTED: dict[str, tuple[Callable[[bytes], Outcome], Outcome]] = {
     "admin.audit.objects.consumer-create": (
-        audited_objects, [("consumers", "create", "16787ed7-d805-434a-9cec-5e5a3e5c9e4f")],
+        audited_objects,
+        [("consumers", "create", "16787ed7-d805-434a-9cec-5e5a3e5c9e4f")],
     ),
     "admin.audit.requests.anonymous": (audit, [("GET", "/status", None, None)]),
     "admin.audit.requests.consumer-create": (audit, [("POST", "/consumers", None, None)]),
     "admin.audit.requests.kong-manager-login": (audit, [("GET", "/auth", "admin", "kong-manager")]),
     "admin.audit.requests.kong-manager-logout": (
-        audit, [("DELETE", "/auth?session_logout=true", "admin", "kong-manager")],
+        audit,
+        [("DELETE", "/auth?session_logout=true", "admin", "kong-manager")],
     ),
     "admin.clustering.data-planes": (
         data_planes,
@@ -104,10 +107,12 @@ EXPECTED: dict[str, tuple[Callable[[bytes], Outcome], Outcome]] = {
     "cluster-event.balancer-upstreams": (recorded, ([("cluster", "balancer_updated", "orders.up")], 0)),
     "cluster-event.clustering-push_config": (recorded, ([("cluster", "config_push_requested", None)], 0)),
     "cluster-event.invalidations": (
-        recorded, ([("cache", "invalidated", f"consumers:4757bd6b-8d54-4b08-bf24-01e346a9323e:::::{WS}")], 0),
+        recorded,
+        ([("cache", "invalidated", f"consumers:4757bd6b-8d54-4b08-bf24-01e346a9323e:::::{WS}")], 0),
     ),
     "cluster-event.invalidations_kong_core_db_cache": (
-        recorded, ([("cache", "invalidated", "router:version")], 0),
+        recorded,
+        ([("cache", "invalidated", "router:version")], 0),
     ),
     "event-hook.balancer.health.healthy": (hook, ([("cluster", "target_healthy", "127.0.0.1:20002")], 0)),
     "event-hook.balancer.health.unhealthy": (hook, ([("cluster", "target_unhealthy", "127.0.0.1:20002")], 0)),
@@ -119,7 +124,8 @@ EXPECTED: dict[str, tuple[Callable[[bytes], Outcome], Outcome]] = {
     "event-hook.dao-crud.update": (hook, (CRUD_SERVICE, 0)),
     "event-hook.kong-event_hooks.ping": (hook, ([("plugin", "ping", None)], 0)),
     "event-hook.rate-limiting-advanced.rate-limit-exceeded.consumer": (
-        hook, ([("rate-limiting", "exceeded", "certain")], 0),
+        hook,
+        ([("rate-limiting", "exceeded", "certain")], 0),
     ),
     "event-hook.signature-vectors": (signature, [True, True]),
     "http-log.batch-of-2": (log, ([("rate-limiting", "exceeded", "certain")], 1)),
@@ -133,7 +139,8 @@ EXPECTED: dict[str, tuple[Callable[[bytes], Outcome], Outcome]] = {
     "worker-event.balancer.targets": (recorded, ([("cluster", "balancer_updated", "127.0.0.1:20000")], 0)),
     "worker-event.balancer.upstreams": (recorded, ([("cluster", "balancer_updated", "orders.up")], 0)),
     "worker-event.clustering-jsonrpc.disconnected": (
-        recorded, ([("cluster", "control_plane_disconnected", None)], 0),
+        recorded,
+        ([("cluster", "control_plane_disconnected", None)], 0),
     ),
     "worker-event.clustering.push_config": (recorded, ([("cluster", "config_push_requested", None)], 0)),
     "worker-event.crud.services-update": (recorded, (CRUD_SERVICE, 0)),
@@ -142,20 +149,23 @@ EXPECTED: dict[str, tuple[Callable[[bytes], Outcome], Outcome]] = {
     "worker-event.declarative.reconfigure": (recorded, ([("cluster", "config_pushed", None)], 0)),
     "worker-event.healthcheck.unhealthy": (recorded, TARGET_UNHEALTHY),
     "worker-event.mlcache.invalidation.SECRET": (
-        recorded, ([("cache", "invalidated", f"keyauth_credentials:[redacted]:::::{WS}")], 0),
+        recorded,
+        ([("cache", "invalidated", f"keyauth_credentials:[redacted]:::::{WS}")], 0),
     ),
     "worker-event.mlcache.invalidation.core": (
-        recorded, ([("cache", "invalidated", f"services:9ba129c7-1f3d-4b5a-9f57-3a0b6c1f7d21:::::{WS}")], 0),
+        recorded,
+        ([("cache", "invalidated", f"services:9ba129c7-1f3d-4b5a-9f57-3a0b6c1f7d21:::::{WS}")], 0),
     ),
     "worker-event.mlcache.purge": (recorded, ([("cache", "purged", "kong_db_cache")], 0)),
-}  # fmt: skip
+}
 
 NO_EVENT = "recorded line: this is an answer of Kong's Admin API, expected an event"
 KONG_REFUSES = "admin /plugins: Kong answers with an error"
 A_HOOK = "event_hook: this is a hook's configuration, expected an event that it sent"
 REFUSED: dict[str, tuple[Callable[[bytes], Outcome], str]] = {
     "admin.clustering.status.deprecated": (
-        recorded, "recorded line: found no kind, event_type or entity, expected one of them",
+        recorded,
+        "recorded line: found no kind, event_type or entity, expected one of them",
     ),
     "admin.error.405.dbless": (
         page,
@@ -163,8 +173,9 @@ REFUSED: dict[str, tuple[Callable[[bytes], Outcome], str]] = {
     ),
     "admin.error.409.plugin-exists": (
         page,
-        KONG_REFUSES + " (code 5): UNIQUE violation detected on " +
-        "'{consumer=null,name=\"ip-restriction\",route=null,service={id=\"9ba129c7-1f3d-4b5a-9f57-3a0b6...",
+        KONG_REFUSES
+        + " (code 5): UNIQUE violation detected on "
+        + '\'{consumer=null,name="ip-restriction",route=null,service={id="9ba129c7-1f3d-4b5a-9f57-3a0b6...',
     ),
     "event-hook.test-endpoint.response": (recorded, NO_EVENT),
     "event-hooks.entity.lambda": (hook, A_HOOK),
@@ -173,7 +184,7 @@ REFUSED: dict[str, tuple[Callable[[bytes], Outcome], str]] = {
     "event-hooks.entity.webhook": (hook, A_HOOK),
     "event-hooks.sources.dao-crud.response": (recorded, NO_EVENT),
     "event-hooks.sources.response": (recorded, NO_EVENT),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", EXPECTED)
