@@ -12,7 +12,7 @@ class TargetSeen(msgspec.Struct, frozen=True, kw_only=True):
     target: str
     """`host:port` or `ip:port`."""
     health: str
-    """`healthy`, `unhealthy`, `unchecked` (health checks off) or `dns_error`."""
+    """`healthy`, `unhealthy`, `healthchecks_off` or `dns_error`."""
     at_ms: int
     """When it was asked, not when it answered: an event that came in between is newer."""
     node: str | None = None

@@ -8,7 +8,7 @@
 - `changes`: an entity before and after, shared by all who tell about configuration
 - `generic`: webhook publishers and our own event JSON
 - `kong_events`: worker events and cluster events as Kong posts them inside a node
-- `admin_api`: answers of Kong's Admin API
+- `admin`, `admin_lists`: answers of Kong's Admin API
 - `stream`: frames and items of gatewatch.ingest.v1
 - `recorded`: one line of a recorded file, recognised by its shape
 

@@ -22,7 +22,7 @@ SAME_CHANGE_MS = 15_000
 MAX_CACHED = 20_000
 MAX_NAME_CHARS = 300
 EVENT_OF = {"healthy": "target_healthy", "unhealthy": "target_unhealthy", "dns_error": "target_unhealthy"}
-"""What a poll found -> the event. A target whose checks are off has no health that could change."""
+"""What a poll found -> the event. A target without checks has no health that could change."""
 NO_NODE = ""
 """Event hooks do not say which node they come from."""
 

@@ -141,6 +141,7 @@ local function beat(self, now)
   end
   self.next_beat = now + self.options.heartbeat_s
   local item = self.node:sign_of_life("node_heartbeat")
+  item.heartbeat_s = self.options.heartbeat_s
   item.queue = self.node:depth()
   item.dropped = self.node:numbers("dropped", buffers.CLASSES)
   give(self, "cluster", item)
