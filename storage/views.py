@@ -13,7 +13,7 @@ _REQUEST_ID = """
 VIOLATIONS_VIEW = f"""
 SELECT e.at_ms AS at_ms,
     coalesce(cn.value, c.first_name, CASE WHEN e.consumer > 1 THEN c.value END) AS consumer,
-    CASE WHEN e.consumer > 1 AND NOT c.is_name THEN c.value END AS consumer_id,
+    CASE WHEN e.consumer > 1 THEN CASE WHEN c.is_name THEN same.value ELSE c.value END END AS consumer_id,
     CASE WHEN e.ip > 1 THEN i.value END AS ip,
     coalesce(sn.value, s.first_name, CASE WHEN e.service > 1 THEN s.value END) AS service,
     coalesce(rn.value, r.first_name, CASE WHEN e.route > 1 THEN r.value END) AS route,
@@ -29,6 +29,7 @@ JOIN keys s ON s.key_id = e.service
 JOIN keys r ON r.key_id = e.route
 JOIN keys n ON n.key_id = e.node
 JOIN keys o ON o.key_id = e.source
+LEFT JOIN keys same ON same.key_id = c.same_as
 LEFT JOIN limits l ON l.key_id = e.limit_key
 LEFT JOIN keys cn ON cn.key_id = e.consumer_name
 LEFT JOIN keys sn ON sn.key_id = e.service_name
