@@ -12,6 +12,7 @@ from pathlib import Path
 from sqlite_utils import Database, Migrations
 
 from domain.errors import StoreForeign
+from storage.changes_tables import CHANGE_TABLES, CONFIG_CHANGES_VIEW
 from storage.connection import APPLICATION_ID
 from storage.node_tables import NODE_TABLES
 from storage.views import VIEWS
@@ -209,6 +210,13 @@ def m001_tables(db: Database) -> None:
 def m002_nodes(db: Database) -> None:
     """Nodes, their states over time, and the targets behind upstreams."""
     execute(db, NODE_TABLES)
+
+
+@migrations()
+def m004_changes(db: Database) -> None:
+    """Proposals, approvals and what was sent; blocks; who made a change; drift. The actor joins its view."""
+    execute(db, CHANGE_TABLES)
+    db.conn.execute(f"CREATE VIEW config_changes AS {CONFIG_CHANGES_VIEW}")
 
 
 VERSION = len(migrations.pending(Database(memory=True)))
