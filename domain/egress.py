@@ -67,7 +67,7 @@ class Egress(StrEnum):
     """What an address most likely is."""
 
     OWN_NETWORK = "own-network"
-    """No client's address: the gateway did not see the real one."""
+    """Many consumers from a private address: most likely the gateway saw a proxy of ours instead of them."""
     PROXY = "proxy"
     """A known proxy's: the same, unless its customers really call from there."""
     SHARED = "shared"
@@ -141,7 +141,7 @@ def judge_egress(ip: str, behind: Sequence[Behind]) -> EgressHint:
     unauthorized = sum(one.unauthorized for one in behind)
     largest = max(named, key=_weight, default=None)
     is_dominant = largest is not None and requests > 0 and _weight(largest) > DOMINANT_SHARE * requests
-    reserved, proxy = _owner(ip, OWN_NETWORKS), _owner(ip, PROXY_NETWORKS)
+    reserved, proxy = private_network(ip), _owner(ip, PROXY_NETWORKS)
     hint = EgressHint(
         egress=Egress.UNKNOWN,
         consumers=len(named),
@@ -154,9 +154,16 @@ def judge_egress(ip: str, behind: Sequence[Behind]) -> EgressHint:
     return dataclasses.replace(hint, egress=_kind(hint, is_reserved=bool(reserved), is_proxy=bool(proxy)))
 
 
+def private_network(ip: str) -> str:
+    """What a range that no client on the internet has is for; empty for any other."""
+    return _owner(ip, OWN_NETWORKS)
+
+
 def _kind(hint: EgressHint, *, is_reserved: bool, is_proxy: bool) -> Egress:
-    if is_reserved or is_proxy:
-        return Egress.OWN_NETWORK if is_reserved else Egress.PROXY
+    if is_proxy:
+        return Egress.PROXY
+    if is_reserved and hint.consumers >= SHARED_CONSUMERS:
+        return Egress.OWN_NETWORK
     if hint.requests >= MIN_REQUESTS and hint.unauthorized_ratio > GUESSING_RATIO:
         return Egress.GUESSING
     if hint.consumers >= SHARED_CONSUMERS:

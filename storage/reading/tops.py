@@ -11,8 +11,8 @@ from storage.reading.sums import KeySums, is_real
 from storage.reading.words import Word, as_list, read_words, tokens_of
 from storage.rows import CellRow, Top, TopRow
 
-MAX_ROWS = 5_000
-"""More rows than a table shows; an export of names asks for fewer."""
+MAX_ROWS = 1_000_000
+"""What an export of names asks for: more than are told apart."""
 
 
 def largest(snapshot: Snapshot, sums: KeySums, limit: int) -> tuple[KeySums, dict[int, Word]]:

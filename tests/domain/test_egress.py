@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from domain.egress import Behind, Egress, judge_egress, network_of, range_of
+from domain.egress import Behind, Egress, judge_egress, network_of, private_network, range_of
 from domain.filters import UNKNOWN_TOKEN
 
 
@@ -19,8 +19,9 @@ CROWD = [one(f"c{i}", 100, 2) for i in range(8)]
     ("ip", "behind", "egress"),
     [
         pytest.param("10.1.2.3", CROWD, Egress.OWN_NETWORK, id="our own load balancer"),
-        pytest.param("fd00::1", [], Egress.OWN_NETWORK, id="a unique local address"),
-        pytest.param("100.64.9.9", [], Egress.OWN_NETWORK, id="a carrier's shared range"),
+        pytest.param("fd00::1", CROWD, Egress.OWN_NETWORK, id="a unique local address"),
+        pytest.param("100.64.9.9", CROWD, Egress.OWN_NETWORK, id="a carrier's shared range"),
+        pytest.param("10.1.2.3", CROWD[:1], Egress.SINGLE, id="a client in our own network"),
         pytest.param("104.16.1.1", CROWD, Egress.PROXY, id="a known proxy"),
         pytest.param("2606:4700::1", [], Egress.PROXY, id="a known proxy, IPv6"),
         pytest.param("203.0.113.7", CROWD, Egress.SHARED, id="many, all well-behaved"),
@@ -52,7 +53,7 @@ CROWD = [one(f"c{i}", 100, 2) for i in range(8)]
             id="without a log of traffic nobody can be called well-behaved",
         ),
         pytest.param("<script>", CROWD, Egress.SHARED, id="no address at all is judged by who is behind it"),
-        pytest.param("10.0.0.0/16", [], Egress.OWN_NETWORK, id="a range inside a private one"),
+        pytest.param("10.0.0.0/16", CROWD, Egress.OWN_NETWORK, id="a range inside a private one"),
         pytest.param("0.0.0.0/0", [], Egress.UNKNOWN, id="everything is nobody's range"),
     ],
 )
@@ -68,6 +69,20 @@ def test_the_reasons_are_given_in_numbers() -> None:
     assert (hint.consumers, hint.steady, hint.requests) == (8, 8, 1000)
     assert hint.unauthorized_ratio == pytest.approx(0.1)
     assert hint.dominant is None
+
+
+@pytest.mark.parametrize(
+    ("ip", "words"),
+    [
+        ("192.168.1.1", "a private network (RFC 1918)"),
+        ("127.0.0.1", "this machine itself"),
+        ("203.0.113.7", ""),
+        ("2001:db8::1", ""),
+    ],
+)
+def test_a_range_for_private_use_is_named(ip: str, words: str) -> None:
+    """Ranges for documentation are public to us: no gateway sees them but in examples."""
+    assert private_network(ip) == words
 
 
 def test_who_dominates_is_named() -> None:

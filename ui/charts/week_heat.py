@@ -117,7 +117,7 @@ def week_figure(grid: WeekGrid, noun: str, zone_label: str) -> dict[str, Any]:
 def week_sentence(grid: WeekGrid, noun: str) -> str:
     """What the map shows, in words: the busiest hour and how much of the week is known."""
     place = grid.busiest()
-    known = f"{grid.observed_hours:,} hours known"
+    known = f"{words.counted(grid.observed_hours, 'hour')} known"
     if not grid.observed_hours:
         return "No hour of the week is known yet."
     if place is None:

@@ -5,8 +5,6 @@ The URL carries the question in the words of the page's own URL, and a ticket th
 
 from __future__ import annotations
 
-import datetime as dt
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from urllib.parse import urlencode
 
@@ -19,13 +17,14 @@ from domain.windows import Window
 from storage.protocol import Reader
 from storage.rows import EventQuery, EventRow
 from ui.csv_safe import csv_line
+from ui.server.export_files import PURPOSE, TYPES, blocks, file_name, iso
+from ui.server.name_exports import NAMES, name_lines
 from ui.server.tickets import EXPORT_LIFETIME_MS, TicketRefused, Tickets
 
-PURPOSE = "export"
+EXPORTED = frozenset({"events", *NAMES})
+"""What can be downloaded, by its place in the URL."""
 COLUMNS = ("at", *EventRow.__struct_fields__)
 """`at` is ISO 8601 in UTC; the rest are the fields of a stored event."""
-TYPES = {"csv": "text/csv; charset=utf-8; header=present", "jsonl": "application/jsonl; charset=utf-8"}
-LINES_AT_ONCE = 500
 
 
 def export_url(tickets: Tickets, form: str, query: EventQuery, *, sample: bool = False) -> str:
@@ -75,54 +74,28 @@ def read_query(params: Mapping[str, Sequence[str]]) -> EventQuery:
     )
 
 
-def file_name(query: EventQuery, form: str, *, sample: bool) -> str:
-    """Says what is inside: `gatewatch-violations_20260113T093000Z_20260113T100000Z_consumer-acme_UTC.csv`."""
+def events_file(query: EventQuery, form: str, *, sample: bool) -> str:
+    """The name of a file of events."""
     what = "violations" if query.violations_only else "events"
-    parts = [("sample-" if sample else "gatewatch-") + what]
-    parts += [
-        _instant(at_ms).strftime("%Y%m%dT%H%M%SZ") for at_ms in (query.window.from_ms, query.window.to_ms)
-    ]
-    parts += [f"{name}-{value}" for name, values in query.filters.to_params().items() for value in values]
-    parts += [*query.kinds, "UTC"]
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", "_".join(parts))[:150] + f".{form}"
+    return file_name(what, query.window, query.filters, form, sample=sample, more=query.kinds)
 
 
 def csv_rows(rows: Iterator[EventRow]) -> Iterator[str]:
     """A header row, then one line per event, newest first."""
     yield csv_line(COLUMNS)
     for row in rows:
-        yield csv_line((_iso(row.at_ms), *(getattr(row, name) for name in COLUMNS[1:])))
+        yield csv_line((iso(row.at_ms), *(getattr(row, name) for name in COLUMNS[1:])))
 
 
 def jsonl_rows(rows: Iterator[EventRow]) -> Iterator[str]:
     """One JSON object per event, newest first."""
     for row in rows:
         values = {name: getattr(row, name) for name in COLUMNS[1:]}
-        yield orjson.dumps({"at": _iso(row.at_ms), **values}).decode() + "\n"
-
-
-def _instant(at_ms: int) -> dt.datetime:
-    epoch = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-    return epoch + dt.timedelta(milliseconds=at_ms)
-
-
-def _iso(at_ms: int) -> str:
-    return _instant(at_ms).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _blocks(lines: Iterator[str]) -> Iterator[bytes]:
-    """Several lines at once: a block costs a change of threads."""
-    block: list[str] = []
-    for line in lines:
-        block.append(line)
-        if len(block) >= LINES_AT_ONCE:
-            yield "".join(block).encode("utf-8", "backslashreplace")
-            block.clear()
-    yield "".join(block).encode("utf-8", "backslashreplace")
+        yield orjson.dumps({"at": iso(row.at_ms), **values}).decode() + "\n"
 
 
 class Exports:
-    """Answers `/gatewatch/export/events.csv` and `.jsonl`."""
+    """Answers `/gatewatch/export/events.csv`, `consumers.csv`, `addresses.csv`, and the same as `.jsonl`."""
 
     def __init__(self, tickets: Tickets, reader_of: Callable[[bool], Reader]) -> None:
         self._tickets = tickets
@@ -142,9 +115,14 @@ class Exports:
         except ValueError as error:
             return PlainTextResponse(str(error), 400)
         sample = params.get("sample") == ["1"]
-        form = request.path_params["form"]
-        rows = self._reader_of(sample).stream_events(query)
-        lines = csv_rows(rows) if form == "csv" else jsonl_rows(rows)
-        name = file_name(query, form, sample=sample)
+        what, form = request.path_params["what"], request.path_params["form"]
+        reader = self._reader_of(sample)
+        if what in NAMES:
+            lines = name_lines(reader, what, query.window, query.filters, form)
+            name = file_name(what, query.window, query.filters, form, sample=sample)
+        else:
+            rows = reader.stream_events(query)
+            lines = csv_rows(rows) if form == "csv" else jsonl_rows(rows)
+            name = events_file(query, form, sample=sample)
         headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
-        return StreamingResponse(_blocks(lines), headers=headers, media_type=TYPES[form])
+        return StreamingResponse(blocks(lines), headers=headers, media_type=TYPES[form])

@@ -8,7 +8,8 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from ui.server.assets import serve_browser_file, serve_plotly
-from ui.server.exports import TYPES, Exports
+from ui.server.export_files import TYPES
+from ui.server.exports import EXPORTED, Exports
 from ui.server.live_route import LiveRoute
 from ui.server.status import ChildState, Server
 
@@ -28,6 +29,8 @@ def routes(server: Server, live: LiveRoute, exports: Exports) -> list[BaseRoute]
     async def export(request: Request) -> Response:
         if request.path_params["form"] not in TYPES:
             return PlainTextResponse("csv and jsonl are what there is", 404)
+        if request.path_params["what"] not in EXPORTED:
+            return PlainTextResponse("events, consumers and addresses are what there is", 404)
         return await exports.serve(request)
 
     async def watch(socket: WebSocket) -> None:
@@ -37,6 +40,6 @@ def routes(server: Server, live: LiveRoute, exports: Exports) -> list[BaseRoute]
         Route("/gatewatch/healthz", healthz),
         Route("/gatewatch/plotly.js", serve_plotly),
         Route("/gatewatch/browser/{version}/{name}", serve_browser_file),
-        Route("/gatewatch/export/events.{form}", export),
+        Route("/gatewatch/export/{what}.{form}", export),
         WebSocketRoute("/gatewatch/live", watch),
     ]

@@ -1,0 +1,67 @@
+"""What the lists on the page of one consumer or address are read from."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from domain.filters import Dimension
+from domain.limits_in_force import Pair
+from storage.protocol import Reader
+from storage.rows import CellRow, PairRow
+from ui import store
+from ui import wording_portrait as words
+from ui.components.page_frame import Frame
+from ui.portrait import Portrait
+from ui.shared_reads import shared
+
+MAX_LIST = 12
+"""Rows of a list on the page of one; the rest is counted."""
+MAX_PAIRS = 60
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Lists:
+    """What the lists of the page are made of."""
+
+    others: tuple[CellRow, ...]
+    """A consumer's addresses, an address's consumers."""
+    services: tuple[CellRow, ...]
+    limits: tuple[CellRow, ...]
+    places: tuple[PairRow, ...]
+    """Services with their routes."""
+
+
+def shared_reader(frame: Frame) -> Reader:
+    """The page's reader, with answers that viewers share."""
+    return shared(frame.reader, store.now_ms)
+
+
+def read_lists(frame: Frame, portrait: Portrait) -> Lists:
+    """Read them."""
+    reader, window, filters = shared_reader(frame), portrait.window, portrait.filters
+    return Lists(
+        others=reader.breakdown(words.OTHER_SIDE[portrait.dimension], window, filters, MAX_PAIRS),
+        services=reader.breakdown(Dimension.SERVICE, window, filters, MAX_LIST),
+        limits=reader.breakdown(Dimension.LIMIT, window, filters, MAX_LIST),
+        places=reader.pairs(Dimension.SERVICE, Dimension.ROUTE, window, filters, MAX_PAIRS),
+    )
+
+
+def asked_pairs(lists: Lists) -> list[Pair]:
+    """(service id, route id) of where its requests went."""
+    return list(dict.fromkeys((place.id, place.by_id) for place in lists.places))
+
+
+def names_of(lists: Lists) -> dict[str, str]:
+    """Kong's ids -> `service orders`, `route orders-list`."""
+    names = {place.id: f"service {place.label}" for place in lists.places if place.id}
+    return names | {place.by_id: f"route {place.by_label}" for place in lists.places if place.by_id}
+
+
+def scope_words(
+    names: dict[str, str], route_id: str | None, service_id: str | None, consumer_id: str | None
+) -> str:
+    """What a plugin is set on: `service orders`, `this consumer, route orders-list`, `everywhere`."""
+    parts = ["this consumer"] if consumer_id else []
+    parts += [names.get(found, found) for found in (service_id, route_id) if found]
+    return ", ".join(parts) or "everywhere"

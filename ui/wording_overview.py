@@ -1,0 +1,71 @@
+"""Sentences of the lists of all consumers and of all addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from domain.filters import OTHER_TOKEN, UNKNOWN_TOKEN, Dimension
+from storage.rows import CellRow, Totals
+from ui import wording as words
+
+SEARCH_HINT = {
+    Dimension.CONSUMER: "Name, former name or id",
+    Dimension.IP: "Address, its beginning, or a range such as 203.0.113.0/24",
+}
+SORTS = {
+    "violations": "Violations",
+    "ratio": "Refused",
+    "requests": "Requests",
+    "spread": "",
+    "last": "Last seen",
+}
+"""What the list can be sorted by, as it stands in the URL."""
+FOLDED = {
+    Dimension.CONSUMER: "Consumers are told apart without a bound.",
+    Dimension.IP: (
+        "Other: addresses beyond the number told apart per minute (setting max_addresses_per_minute). They "
+        "are counted, not named."
+    ),
+}
+
+
+def leading(dimension: Dimension, totals: Totals, cells: Sequence[CellRow], span: str) -> str:
+    """The answer first: how many were refused, how often, and whether one stands out."""
+    hit = totals.consumers if dimension == Dimension.CONSUMER else totals.addresses
+    nouns = (words.SINGULARS[dimension], words.PLURALS[dimension])
+    if not totals.violations:
+        return f"No {nouns[0]} was refused {span}."
+    who = words.counted(hit, *nouns, at_least=totals.at_least) + (" was" if hit == 1 else " were")
+    said = f"{who} refused {span}: {words.counted(totals.violations, 'violation', at_least=totals.at_least)}"
+    if totals.requests:
+        share = words.ratio(totals.violations, totals.requests)
+        said += f", {share} of {words.counted(totals.requests, 'request')}"
+    return said + "." + _first(dimension, totals, cells)
+
+
+def _first(dimension: Dimension, totals: Totals, cells: Sequence[CellRow]) -> str:
+    named = [cell for cell in cells if cell.token not in (UNKNOWN_TOKEN, OTHER_TOKEN)]
+    first = max(named, key=lambda cell: cell.limited + cell.probable, default=None)
+    if first is None or not first.limited + first.probable:
+        return ""
+    share = words.ratio(first.limited + first.probable, totals.violations)
+    label = words.label(dimension, first.token, first.label)
+    return f" {label} alone makes {share} of the violations."
+
+
+def shown_of(first: int, last: int, known: int, *, is_cut: bool) -> str:
+    """`1 to 50 of 812`, `of at least 5,000` where the list was cut."""
+    all_of_them = f"the {known:,} with most violations" if is_cut else f"{known:,}"
+    return f"{first:,} to {last:,} of {all_of_them}"
+
+
+def nobody(dimension: Dimension, text: str) -> str:
+    """Nothing that was searched for did anything."""
+    noun = words.PLURALS[dimension]
+    return f"None of the {noun} that match “{text}” did anything in this span."
+
+
+def unknown_name(dimension: Dimension, text: str) -> str:
+    """Nothing is known under what was searched for."""
+    noun = words.SINGULARS[dimension]
+    return f"No {noun} is known as “{text}”, by name, former name or id."
