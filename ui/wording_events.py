@@ -79,9 +79,10 @@ def why(row: EventRow) -> str:
     return said
 
 
-def matching(shown: int, total: int | None, *, at_least: bool) -> str:
-    """How many match: `100 of 2,474 events`, `at least 100 events` where it would cost too much to know."""
-    if total is None:
-        return f"the newest {words.counted(shown, 'event')}; how many there are in all was not counted"
-    said = words.counted(total, "event", at_least=at_least)
-    return said if shown >= total else f"{shown:,} of {said}"
+def matching(shown: int, total: int | None, *, has_more: bool, at_least: bool) -> str:
+    """How many match: `100 of 2,474 events`, `3 events`, `the newest 100 events` where nobody has counted."""
+    if total is None and has_more:
+        return f"The newest {words.counted(shown, 'event')}"
+    known = shown if total is None else total
+    said = words.counted(known, "event", at_least=at_least)
+    return said if shown >= known else f"{shown:,} of {said}"

@@ -234,7 +234,10 @@ def show_its_events(frame: Frame, portrait: Portrait) -> None:
         page = shared_reader(frame).events(query, None, EVENTS_SHOWN)
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown("#### Events", width="content")
-            st.caption(in_markdown(event_words.matching(len(page.rows), page.total, at_least=False)))
+            said = event_words.matching(
+                len(page.rows), page.total, has_more=page.next_seq is not None, at_least=False
+            )
+            st.caption(in_markdown(said))
             show_downloads(frame, query, key="gw-downloads")
         _show_rows(frame, portrait, page.rows)
 
