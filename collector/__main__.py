@@ -15,7 +15,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from collector import VERSION, replay, simulate
+from collector import VERSION, copies, replay, simulate
 from collector.admission import ConnectionCaps, OncePerMinute, most_connections
 from collector.claim import DatabaseClaim
 from collector.logs import log_to_stderr
@@ -41,7 +41,13 @@ DRAIN_LIMIT_S = 2.0
 
 def main(arguments: list[str]) -> int:
     """Run one command; returns the exit status."""
-    commands: dict[str, Callable[[list[str]], int]] = {"replay": replay.main, "simulate": simulate.main}
+    commands: dict[str, Callable[[list[str]], int]] = {
+        "replay": replay.main,
+        "simulate": simulate.main,
+        "backup": copies.back_up_command,
+        "restore": copies.restore_command,
+        "check": copies.check_command,
+    }
     command = commands.get(arguments[0]) if arguments else None
     try:
         return command(arguments[1:]) if command else collect(arguments)

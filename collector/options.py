@@ -23,6 +23,9 @@ SIGTERM or Ctrl-C: it stores what it has taken, acknowledges it, and ends within
 other commands:
   python -m collector replay --help    play recorded files
   python -m collector simulate --help  stream made-up, labelled traffic
+  python -m collector backup --help    copy the database while it is written
+  python -m collector restore --help   put a copy back
+  python -m collector check --help     look for damage
 """
 COLLECTOR_MORE = """\
 Every option can also be set in the environment (GATEWATCH_DATABASE, GATEWATCH_WS_LISTEN,
@@ -46,6 +49,20 @@ The last line says what came of it:
   replayed N entries: E events, V violations, D duplicates, Q quarantined
 With --to the collector does the storing, and E and V are what was sent.
 """
+BACKUP_HELP = """\
+Copies the database as it is at one moment, while a collector writes it. The copy is one file, checked and on
+disk before it has its name. docs/runbook.md says how to keep copies, and for how long.
+"""
+RESTORE_HELP = """\
+Puts a copy in the place of the database. No collector may be running on it. The database that was there is
+kept beside it as <name>.replaced-<time>. Senders then send again what they still hold; what they no longer
+hold shows as a gap.
+"""
+CHECK_HELP = """\
+Looks for damage while everything runs: the structure of the file, every index, and whether totals agree with
+each other. A file of 8 GB takes minutes.
+"""
+CHECK_MORE = "Exit status: 0 when all is well, 1 when something was found, 2 when it could not look.\n"
 SIMULATE_HELP = """\
 Streams made-up gateway traffic with attacks in it over the real stream protocol. Each log entry carries its
 label in the field gatewatch_scenario; addresses are of the ranges kept for documentation (RFC 5737, 3849).
@@ -117,6 +134,34 @@ def simulate_parser(scenarios: dict[str, str]) -> argparse.ArgumentParser:
         "--duration", type=_positive, metavar="S", help="stop after so many seconds; without it never"
     )
     _add_token_file(parser, "a file whose first line is source:token")
+    return parser
+
+
+def backup_parser() -> argparse.ArgumentParser:
+    """Options of `python -m collector backup`."""
+    parser = _parser("python -m collector backup", BACKUP_HELP, "")
+    _add_database(parser, "the SQLite file to copy (data/gatewatch.db)")
+    parser.add_argument("target", metavar="TO", help="the copy; nothing is overwritten")
+    return parser
+
+
+def restore_parser() -> argparse.ArgumentParser:
+    """Options of `python -m collector restore`."""
+    parser = _parser("python -m collector restore", RESTORE_HELP, "")
+    _add_database(parser, "the SQLite file to replace (data/gatewatch.db)")
+    parser.add_argument("backup", metavar="FROM", help="the copy")
+    return parser
+
+
+def check_parser() -> argparse.ArgumentParser:
+    """Options of `python -m collector check`."""
+    parser = _parser("python -m collector check", CHECK_HELP, CHECK_MORE)
+    _add_database(parser, "the SQLite file to look at (data/gatewatch.db)")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="leave out whether indexes agree with their tables: 4 times faster",
+    )
     return parser
 
 

@@ -15,6 +15,7 @@ from collector.wire.payloads import quarantined
 from domain.errors import StoreBusy, StoreCorrupt, StoreError, StoreForeign
 from domain.events import Decoded
 from storage.batches import Batch, CollectorStatus, SourceBeat, Written
+from storage.keeping import move
 from storage.protocol import Store
 
 T = TypeVar("T")
@@ -205,10 +206,12 @@ def move_aside(database: Path, now_ms: int) -> Path:
     Raises:
         OSError: It cannot be renamed.
     """
-    stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(now_ms / 1000)) + f"{now_ms % 1000:03d}Z"
-    target = database.with_name(f"{database.name}.corrupt-{stamp}")
-    for suffix in ("-wal", "-shm", ""):
-        found = database.with_name(database.name + suffix)
-        if found.exists():
-            found.rename(target.with_name(target.name + suffix))
+    target = stamped(database, "corrupt", now_ms)
+    move(database, target)
     return target
+
+
+def stamped(database: Path, word: str, now_ms: int) -> Path:
+    """A name beside a database that says what became of it, and when: `<name>.<word>-20270115T080000000Z`."""
+    stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(now_ms / 1000)) + f"{now_ms % 1000:03d}Z"
+    return database.with_name(f"{database.name}.{word}-{stamp}")

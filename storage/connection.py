@@ -106,6 +106,13 @@ def open_reader(path: Path) -> sqlite3.Connection:
         return connection
 
 
+def open_copy(path: Path) -> sqlite3.Connection:
+    """Open a file that a copy is written into; whoever does so brings it to the disk himself."""
+    connection = sqlite3.connect(path, isolation_level=None)  # noqa: TID251
+    connection.execute("PRAGMA synchronous=OFF").fetchall()
+    return connection
+
+
 def open_empty() -> sqlite3.Connection:
     """An empty database in memory, to answer for a file that does not exist yet."""
     return sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)  # noqa: TID251

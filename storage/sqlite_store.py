@@ -18,6 +18,7 @@ from settings import Settings
 from storage.batches import Batch, CollectorStatus, Dead, SourceBeat, Written
 from storage.codes import ASIDE, IS_REQUEST, META_EVENTS, META_FOLDED, META_LAST_SEQ, Dim, meta_distinct
 from storage.connection import mapped_errors, open_writer, transaction
+from storage.keeping import keep_before_upgrade
 from storage.schema import prepare
 from storage.writing.entities import EntityBook
 from storage.writing.event_rows import EventRows, Prepared, answer_bytes_in, combo_of, outcome_of, try_pack
@@ -53,6 +54,7 @@ class SqliteStore:
         self._connection = open_writer(self._path)
         try:
             with mapped_errors(self._path):
+                keep_before_upgrade(self._connection, self._path)
                 prepare(self._connection, self._path)
                 self._make_books(settings)
         except BaseException:
