@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import streamlit as st
 
@@ -65,6 +65,7 @@ def opened(
     ranges: bool = True,
     groups: tuple[Dimension, ...] = (),
     default_range: str | None = None,
+    on_unreadable: Callable[[PageState], None] | None = None,
 ) -> Iterator[Frame]:
     """Draw the frame, run the block inside it, and turn failing reads into an error box.
 
@@ -76,12 +77,15 @@ def opened(
         ranges: Whether a span applies to it.
         groups: What its charts can be split by.
         default_range: Instead of the page's own, such as `7d` for one consumer.
+        on_unreadable: Draws what can still be said when the database cannot be read.
     """
     state = current_state()
     navigation.navigation_row(name, state)
     _sample_label(state)
     frame = _read(name, state, default_range or navigation.entry(name).default_range)
     if frame is None:
+        if on_unreadable is not None:
+            on_unreadable(state)
         st.stop()
     if filters or ranges:
         filter_bar(
