@@ -73,7 +73,7 @@ class Board {
       this.trouble.textContent = `\u2715 ${message.text}. What is shown may be old.`
       return
     }
-    this.trouble.hidden = true
+    if (message.t === "full") this.trouble.hidden = true
     if (message.t === "fresh") this.strip.feed(message.feed)
     else if (message.t === "tail") this.tail.take(message)
     else if (message.t === "full") {

@@ -27,6 +27,8 @@ FULL_EVERY_MS = 1_000
 """A picture redrawn more often is not read more quickly."""
 FRESH_EVERY_MS = 2_000
 """Even when nothing happens: the browser takes five seconds of silence for a broken connection."""
+RETRY_MS = 5_000
+"""A view whose read failed is not tried again before: one that takes too long would hold up all others."""
 MAX_CHANNELS = 64
 """Different views at once per store; each costs about ten reads a second at most."""
 
@@ -52,6 +54,13 @@ class Channel:
         """What the store held when `full` was made."""
         self.window_from_ms = -1
         self.fresh_ms = 0
+        self.failed_until_ms = 0
+
+    def fail(self, text: str, until_ms: int) -> None:
+        """Tell everyone that the view cannot be read; the next good read is news whatever it brings."""
+        self.full_mark = None
+        self.failed_until_ms = until_ms
+        self.put(Slot.TROUBLE, {"t": "trouble", "text": text})
 
     def put(self, slot: Slot, message: Mapping[str, Any]) -> None:
         """To everyone."""
@@ -132,21 +141,26 @@ class StoreWatch:
                 await self.step()
                 await asyncio.sleep(self._poll_s)
         finally:
-            self._thread.shutdown(wait=False, cancel_futures=True)
+            self.close()
+
+    def close(self) -> None:
+        """End the thread. Nothing can be read afterwards."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
 
     async def step(self) -> None:
         """Look once, and send what there is to send."""
         now_ms = self._now_ms()
-        has_changed = await self._guarded(self._channels.values(), self._read(self._look))
+        has_changed = await self._guarded(self._channels.values(), self._read(self._look), now_ms)
         if has_changed is None:
             self._version = None  # a good answer after this one is news
             return
         for channel in list(self._channels.values()):
             if channel.viewers:
-                await self._guarded([channel], self._serve(channel, now_ms, has_changed=has_changed))
+                work = self._serve(channel, now_ms, has_changed=has_changed)
+                await self._guarded([channel], work, now_ms + RETRY_MS)
 
-    async def _guarded(self, channels: Iterable[Channel], work: Awaitable[T]) -> T | None:
-        """Do it; on failure tell those who watch, and return None."""
+    async def _guarded(self, channels: Iterable[Channel], work: Awaitable[T], retry_ms: int) -> T | None:
+        """Do it; on failure tell those who watch, let their views rest until `retry_ms`, and return None."""
         try:
             return await work
         except GatewatchError as error:
@@ -155,8 +169,7 @@ class StoreWatch:
             log.exception("the hub failed")
             text = "the dashboard failed to read the database; its log says why"
         for channel in list(channels):
-            channel.put(Slot.TROUBLE, {"t": "trouble", "text": text})
-        await asyncio.sleep(self._poll_s)
+            channel.fail(text, retry_ms)
         return None
 
     def _look(self) -> bool:
@@ -179,6 +192,8 @@ class StoreWatch:
         if has_changed or newcomers or now_ms - channel.fresh_ms >= FRESH_EVERY_MS:
             channel.fresh_ms = now_ms
             channel.put(Slot.FRESH, channel.view.fresh(freshness, now_ms))
+        if now_ms < channel.failed_until_ms:
+            return
         if is_new:
             await self._serve_tail(channel, now_ms)
         for viewer in newcomers:
