@@ -278,7 +278,7 @@ class KongStore:
                 if inner:
                     problems[key] = inner
         one_of = AT_LEAST_ONE_OF.get(row.get("name", "")) if name == "plugins" else None
-        if one_of and all(row["config"].get(k) is None for k in one_of):
+        if one_of and all(row["config"].get(k) in (None, []) for k in one_of):
             listed = ", ".join(f"'config.{k}'" for k in one_of)
             problems["@entity"] = [f"at least one of these fields must be non-empty: {listed}"]
         if problems:
