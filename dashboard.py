@@ -27,7 +27,7 @@ server = DashboardServer(
     lambda: st.get_option("server.allowedHosts"),
 )
 app = st.App(
-    str(ROOT / "ui" / "main.py"),
+    str(ROOT / "ui" / "entry" / "main.py"),
     lifespan=server.lifespan,
     routes=server.routes(),
     middleware=server.middleware(),
