@@ -1,6 +1,6 @@
 """The script that Streamlit runs for every page: set-up, and the page that the URL names.
 
-It stands in a folder of its own: beside a folder `pages/` Streamlit would run the files of that folder as pages
+It stands in a folder of its own: beside a folder `pages/` Streamlit would run the files in there as pages
 by themselves, until the first visitor of a new process has come by way of this script.
 """
 
