@@ -59,6 +59,24 @@ SETTINGS: tuple[Setting, ...] = (
         "where the collector takes HTTP intakes, /healthz and /metrics",
     ),
     Setting("admin_url", (), "URLs", "Kong Admin API addresses to poll, comma-separated"),
+    Setting("admin_token_file", "", "path", "the `Kong-Admin-Token` for them, mode 600; read-only is enough"),
+    Setting("admin_ca_file", "", "path", "PEM certificates that theirs are checked against"),
+    Setting(
+        "admin_poll_s",
+        5,
+        "seconds",
+        "how often each node is asked for a sign of life; above 5 it is late and lost that much later",
+        1,
+        60,
+    ),
+    Setting(
+        "admin_requests_per_minute",
+        120,
+        "requests",
+        "most requests to one Admin API in a minute; signs of life go first, lists wait",
+        20,
+        6_000,
+    ),
     Setting("token_file", "", "path", "lines `source:token`; without it only loopback may connect"),
     Setting(
         "event_hook_secret_file",
@@ -176,6 +194,10 @@ class Settings:
     ws_listen: str
     http_listen: str
     admin_url: tuple[str, ...]
+    admin_token_file: str
+    admin_ca_file: str
+    admin_poll_s: int
+    admin_requests_per_minute: int
     token_file: str
     event_hook_secret_file: str
     tls_cert_file: str

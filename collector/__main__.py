@@ -21,6 +21,7 @@ from collector.claim import DatabaseClaim
 from collector.logs import log_to_stderr
 from collector.metrics import Metrics
 from collector.options import collector_parser
+from collector.poller.poller import AdminPoller
 from collector.report import Identity, Report
 from collector.sources.http import HttpIntake, application
 from collector.sources.listening import check_public, listen, parse_address, shown_address
@@ -147,6 +148,7 @@ class Collector:
             quiet=quiet,
             now_ms=now_ms,
         )
+        self._poller = AdminPoller(settings, self._writer, metrics, time.monotonic, now_ms)
         app = application(intake, self._report.healthz, self._report.metrics)
         self._http = HttpServer(app, caps, self._stream.refuse, tls)
         self._report.watch(self._writer, self._stream)
@@ -163,6 +165,7 @@ class Collector:
         self._stream.heard.update(last_arrivals(self._settings))
         await self._stream.start(self._sockets[0], self._tls)
         await self._http.start(self._sockets[1])
+        self._poller.start()
         identity = self._identity
         ready = f"collector ready ws={identity.ws} http={identity.http} database={identity.database}"
         print(ready, flush=True)  # noqa: T201 - other programs wait for this line
@@ -172,6 +175,7 @@ class Collector:
 
     async def _stop(self) -> None:
         self._report.is_stopping = True
+        await self._poller.stop()
         await asyncio.gather(self._stream.stop(DRAIN_LIMIT_S), self._http.stop())
         await self._writer.stop()
 

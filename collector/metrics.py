@@ -47,6 +47,7 @@ FAMILIES = {
         Family("gatewatch_closed_streams_total", "counter", "Streams we closed, by close code."),
         Family("gatewatch_last_commit_timestamp_seconds", "gauge", "When something was last stored."),
         Family("gatewatch_settled_events_total", "counter", "Events judged anew once plugins were known."),
+        Family("gatewatch_admin_requests_total", "counter", "Requests to Admin APIs, by outcome."),
         Family("gatewatch_pruned_rows_total", "counter", "Rows removed past their retention."),
     )
 }

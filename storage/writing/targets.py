@@ -62,6 +62,8 @@ class TargetBook:
 
     def is_news(self, event: Event) -> bool:
         """Whether an event tells something new; events of other kinds always do."""
+        if event.kind == Kind.CRUD and event.operation == "delete":
+            self._forget_deleted(event)
         if event.kind != Kind.CLUSTER or event.event not in TARGET_EVENTS:
             return True
         if event.target is None or event.upstream is None or event.health is None:
@@ -119,6 +121,21 @@ class TargetBook:
         self._changed.clear()
 
     # ---- inside
+
+    def _forget_deleted(self, event: Event) -> None:
+        """A target, or an upstream with all its targets, is no more."""
+        if event.entity_type == "upstreams" and event.entity_name is not None:
+            self._remove("upstream = ?", (event.entity_name,))
+        elif event.entity_type == "targets" and event.before is not None:
+            upstream, target = event.before.get("upstream"), event.before.get("target")
+            upstream_id = upstream.get("id") if isinstance(upstream, dict) else None
+            if isinstance(upstream_id, str) and isinstance(target, str):
+                self._remove("upstream = ? AND target = ?", (self._name_of(upstream_id), target))
+
+    def _remove(self, condition: str, values: tuple[str, ...]) -> None:
+        self.flush()
+        self._known.clear()
+        self._connection.execute(f"DELETE FROM known_targets WHERE {condition}", values)
 
     def _key(self, node: str | None, upstream: str, target: str) -> _Key:
         return node or NO_NODE, self._name_of(upstream), target
