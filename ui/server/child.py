@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Protocol
 
 from ui.server.log_file import LogFile
 
@@ -17,6 +18,30 @@ STOP_LIMIT_S = 5.0
 """What the collector promises for a stop after SIGTERM."""
 
 
+class Process(Protocol):
+    """A collector that was started; `Child` is the real one."""
+
+    ws: str
+    """Where it takes streams, once ready."""
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+
+    async def ready(self) -> bool:
+        """See `Child.ready`."""
+
+    async def ended(self) -> int:
+        """See `Child.ended`."""
+
+    async def stop(self) -> None:
+        """See `Child.stop`."""
+
+
+Start = Callable[[Sequence[str], Mapping[str, str], LogFile], Awaitable[Process]]
+"""Starts a collector with arguments, environment and log."""
+
+
 class Child:
     """One `python -m collector ...`. Stop it before letting go of it."""
 
@@ -24,7 +49,6 @@ class Child:
         self._process = process
         self._drain: asyncio.Task[None] | None = None
         self.ws = ""
-        """Where it takes streams, once ready."""
 
     @classmethod
     async def start(cls, arguments: Sequence[str], environ: Mapping[str, str], log: LogFile) -> Child:

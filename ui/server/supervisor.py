@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import http.client
 import logging
 import ssl
 import urllib.error
@@ -17,7 +18,7 @@ from typing import Any
 import orjson
 
 from settings import Settings
-from ui.server.child import Child
+from ui.server.child import Child, Process, Start
 from ui.server.log_file import LogFile
 from ui.server.status import ChildState, ChildStatus
 
@@ -67,8 +68,10 @@ def look(address: str, database: str, certificate: str = "") -> tuple[Probe, str
     except urllib.error.HTTPError as error:
         with error:
             body = error.read(65_536)
-    except (OSError, ValueError):
-        return Probe.SILENT, ""
+    except (OSError, ValueError, http.client.InvalidURL):
+        return Probe.SILENT, ""  # of an address that is none, the collector itself says what is wrong
+    except http.client.HTTPException:
+        body = b""  # something answers that does not speak HTTP
     return judge_answer(body, address, database)
 
 
@@ -90,7 +93,7 @@ def judge_answer(body: bytes, address: str, database: str) -> tuple[Probe, str]:
 
 
 class Supervisor:
-    """One task that ends with `stop`. Times and the probe are passed in, for tests."""
+    """One task that ends with `stop`. The probe, the start and the sleep are passed in, for tests."""
 
     def __init__(
         self,
@@ -99,14 +102,16 @@ class Supervisor:
         log_file: LogFile,
         *,
         probe: Callable[[str, str], tuple[Probe, str]] | None = None,
+        start: Start = Child.start,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._settings = settings
         self._environ = environ
         self._log = log_file
         self._probe = probe or functools.partial(look, certificate=settings.tls_cert_file)
+        self._start = start
         self._sleep = sleep
-        self._child: Child | None = None
+        self._child: Process | None = None
         self._task: asyncio.Task[None] | None = None
         self._restarts = 0
         self.status = ChildStatus(state=ChildState.STARTING)
@@ -155,7 +160,7 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         started_s = loop.time()
         try:
-            self._child = child = await Child.start(self._arguments(), self._environ, self._log)
+            self._child = child = await self._start(self._arguments(), self._environ, self._log)
         except OSError as error:
             self._ended(f"the collector cannot be started: {error.strerror}")
             return failures + 1
@@ -167,7 +172,7 @@ class Supervisor:
         self._ended(self._log.last_line() or "it gave no reason")
         return 0 if loop.time() - started_s > STEADY_S else failures + 1
 
-    async def _watch(self, child: Child) -> None:
+    async def _watch(self, child: Process) -> None:
         ended = asyncio.create_task(child.ended())
         try:
             while not (await asyncio.wait({ended}, timeout=STEADY_S))[0]:
