@@ -57,6 +57,12 @@ class Store(Protocol):
     def prune(self, now_ms: int, max_rows: int) -> int:
         """Remove at most `max_rows` rows past their retention; returns how many went."""
 
+    def pack(self, now_ms: int, max_rows: int) -> int:
+        """Make ready for long windows what is over, about `max_rows` rows at most; returns how many were.
+
+        Answers are the same without it, and slower.
+        """
+
     def checkpoint(self) -> None:
         """Fold the write-ahead log into the file if no reader holds it."""
 

@@ -113,6 +113,13 @@ CREATE TABLE cells (
     res INTEGER, bucket_s INTEGER, combo INTEGER, n INTEGER NOT NULL,
     PRIMARY KEY (res, bucket_s, combo)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE packs (                -- storage/packs.py
+    pack INTEGER PRIMARY KEY AUTOINCREMENT, -- never given twice: readers keep what they have read
+    res INTEGER NOT NULL, bucket_s INTEGER NOT NULL,
+    refused INTEGER NOT NULL, passed INTEGER NOT NULL, -- how many combinations in each part
+    UNIQUE (res, bucket_s)
+) STRICT;
+CREATE TABLE pack_columns (place INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT;
 CREATE TABLE kind_counts (
     res INTEGER, bucket_s INTEGER, type_id INTEGER, entity_type INTEGER, node INTEGER, n INTEGER NOT NULL,
     PRIMARY KEY (res, bucket_s, type_id, entity_type, node)

@@ -25,6 +25,7 @@ from storage.writing.event_rows import EventRows, Prepared, answer_bytes_in, com
 from storage.writing.hooks import HookBook
 from storage.writing.keys import KeyBook
 from storage.writing.nodes import OWN_SOURCE, NodeBook
+from storage.writing.packs import PackBook
 from storage.writing.plugins import PluginBook
 from storage.writing.resends import ResendMemory, mark_of_request
 from storage.writing.retention import Retention
@@ -79,6 +80,7 @@ class SqliteStore:
         self._nodes = NodeBook(db, settings.events_days)
         self._targets = TargetBook(db)
         self._retention = Retention(db, settings)
+        self._packs = PackBook(db)
 
     # ---- the contract
 
@@ -94,6 +96,7 @@ class SqliteStore:
             written = [self._write(batch) for batch in batches]
             for beat in beats:
                 self._beat(beat)
+            follows += self._changed_targets(batches)
             self._tell(follows)
         return written
 
@@ -129,6 +132,11 @@ class SqliteStore:
         with self._one_transaction():
             gone = self._retention.prune(now_ms, max_rows)
             return gone + self._nodes.prune(now_ms, max_rows - gone)
+
+    def pack(self, now_ms: int, max_rows: int) -> int:
+        """Pack the totals of hours and days that are over, about `max_rows` rows; returns how many."""
+        with self._one_transaction():
+            return self._packs.make(now_ms, max_rows)
 
     def checkpoint(self) -> None:
         """Fold the write-ahead log into the file if no reader holds it."""
@@ -214,6 +222,19 @@ class SqliteStore:
                 self._nodes.take_beat(beat)
         return self._nodes.hear()
 
+    def _changed_targets(self, batches: Sequence[Batch]) -> list[Event]:
+        """Changes of targets' health that polls found, after the events that tell of them exactly."""
+        found: list[Event] = []
+        seen_by = [(seen, batch) for batch in batches for seen in batch.decoded.targets]
+        for seen, batch in sorted(seen_by, key=lambda pair: pair[0].at_ms):
+            try:
+                event = self._targets.saw(seen)
+            except _POISON as error:
+                self._refuse(batch, Written(), f"a target's health: {_told(error)}", repr(seen))
+                continue
+            found += [event] if event is not None else []
+        return found
+
     def _tell(self, events: Sequence[Event]) -> None:
         """Store what nobody told us of, but what follows from what we heard, or did not hear."""
         if events:
@@ -254,7 +275,6 @@ class SqliteStore:
         decoded = batch.decoded
         self._take_context(batch, decoded, written)
         self._take_events(batch, decoded.events, written)
-        self._tell(self._changed_targets(batch, written))
         for traffic in decoded.traffic:
             try:
                 new = self._traffic.fold(traffic)
@@ -268,17 +288,6 @@ class SqliteStore:
             written.quarantined += 1
         if batch.epoch is not None and batch.upto is not None:
             self._sources.advance(batch.source, batch.epoch, batch.upto, batch.received_ms)
-
-    def _changed_targets(self, batch: Batch, written: Written) -> list[Event]:
-        found: list[Event] = []
-        for seen in batch.decoded.targets:
-            try:
-                event = self._targets.saw(seen)
-            except _POISON as error:
-                self._refuse(batch, written, f"a target's health: {_told(error)}", repr(seen))
-                continue
-            found += [event] if event is not None else []
-        return found
 
     def _take_context(self, batch: Batch, decoded: Decoded, written: Written) -> None:
         """Names and plugins first: the events of the same message are read by them."""

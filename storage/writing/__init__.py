@@ -4,7 +4,7 @@
 - `entities`: names over time
 - `event_rows`: events into rows; `hooks`: which repeats count
 - `resends`: log entries that came before
-- `rollups`: totals
+- `rollups`: totals; `packs`: totals of hours and days that are over
 - `sources`: cursors, senders, gaps, quarantine, the collector's status
 - `plugins`, `settlement`: judging again; `retention`: clearing away
 

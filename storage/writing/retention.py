@@ -12,6 +12,7 @@ import sqlite3
 from domain.windows import DAY_MS
 from settings import Settings
 from storage.codes import BLOCK_BITS, META_EVENTS_FROM, Dim, meta_kept_from
+from storage.writing.packs import PackBook
 
 _TABLES_OF_EVENTS = ("judgements", "payloads", "event_details", "events")
 CURSOR_DAYS = 90
@@ -23,6 +24,7 @@ class Retention:
 
     def __init__(self, connection: sqlite3.Connection, settings: Settings) -> None:
         self._connection = connection
+        self._packs = PackBook(connection)
         self._events_ms = settings.events_days * DAY_MS
         self._rollups_ms = (
             settings.seconds_rollup_days * DAY_MS,
@@ -35,6 +37,7 @@ class Retention:
         gone = self._events(now_ms - self._events_ms, max_rows)
         for res, age_ms in enumerate(self._rollups_ms):
             before_s = self._keep_from(res, (now_ms - age_ms) // 1000)
+            self._packs.drop_before(res, before_s)
             gone += self._cells(res, before_s, max_rows - gone)
             gone += self._kinds(res, before_s, max_rows - gone)
             for dim in Dim:

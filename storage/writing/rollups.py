@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from storage.codes import COLUMN_OF, MEASURES, MEASURES_OF, NONE_KEY, WIDTHS_S, Dim
 from storage.writing.keys import KeyBook
+from storage.writing.packs import PackBook
 
 T = TypeVar("T")
 
@@ -44,6 +45,7 @@ class Rollups:
     def __init__(self, connection: sqlite3.Connection, keys: KeyBook) -> None:
         self._connection = connection
         self._keys = keys
+        self._packs = PackBook(connection)
         self._combos: dict[Combo, int] = {}
         self._cells: dict[tuple[int, Combo], int] = {}
         self._kinds: dict[tuple[int, int, int, int], int] = {}
@@ -89,6 +91,7 @@ class Rollups:
             finest = _coarser(finest, width_s)
             rows += [(res, bucket_s, combo, n) for (bucket_s, combo), n in finest.items()]
         rows.sort()
+        self._packs.drop({row[:2] for row in rows})
         self._connection.executemany(_ADD_CELL, rows)
 
     def _flush_activity(self, cells: dict[tuple[int, Combo], int]) -> None:
