@@ -1,17 +1,19 @@
 """`python -m collector replay`: recorded files into a database, or to a running collector.
 
 Into a database: source `replay:<hash of the content>`, epoch `file`, and a line's number is its sequence
-number, so the cursor that the store keeps makes a run resumable and a second one empty.
+number, so the cursor that the store keeps makes a run resumable and a second one empty. Several files are
+played together, in order of time: what one tells of a node may be the answer to what another asks.
 """
 
 from __future__ import annotations
 
 import contextlib
+import heapq
 import logging
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from collector.backoff import doubling
@@ -47,21 +49,34 @@ class Replay:
         self._store = store
         self._player = player
         self._stop = stop
-        self._batch: Batch | None = None
+        self._batches: dict[str, Batch] = {}
+        """Of each source, what waits to be stored; all of it goes into one transaction."""
         self._started_s = time.monotonic()
         self._flushed_s = self._started_s
 
-    def play(self, recording: Recording, on_progress: Callable[[int], None]) -> None:
-        """Store every line that is not stored yet, until the end or until told to stop."""
-        source = recording.source + self._player.run
-        for line in self._player.lines(recording, self._store.cursor(source, EPOCH)):
+    def play(self, recordings: Sequence[tuple[Recording, Callable[[int], None]]]) -> None:
+        """Store every line that is not stored yet, until the end or until told to stop.
+
+        Args:
+            recordings: Each with what wants to know how far it has been read, in bytes.
+        """
+        feeds = [self._lines(recording, tell) for recording, tell in recordings]
+        for source, line, progress in heapq.merge(*feeds, key=lambda item: item[1].received_ms):
             if not self._wait(line) or self._stop.is_set():
                 break
             self._add(source, line)
-            on_progress(recording.bytes_read)
+            progress()
         self._flush()
-        if recording.is_cut_short:
-            log.warning("%s ends in the middle of its compressed data", recording.path)
+        for recording, _ in recordings:
+            if recording.is_cut_short:
+                log.warning("%s ends in the middle of its compressed data", recording.path)
+
+    def _lines(
+        self, recording: Recording, tell: Callable[[int], None]
+    ) -> Iterator[tuple[str, Line, Callable[[], None]]]:
+        source = recording.source + self._player.run
+        for line in self._player.lines(recording, self._store.cursor(source, EPOCH)):
+            yield source, line, lambda: tell(recording.bytes_read)
 
     def _wait(self, line: Line) -> bool:
         """Wait until a line is due; False when told to stop before."""
@@ -79,8 +94,9 @@ class Replay:
             decoded = Decoded(entries=1, quarantined=[quarantined(str(error), line.raw)])
         if decoded.plugins_complete:
             self._flush()
-        if self._batch is None:
-            self._batch = Batch(
+        batch = self._batches.get(source)
+        if batch is None:
+            batch = self._batches[source] = Batch(
                 source=source,
                 way="replay",
                 received_ms=line.received_ms,
@@ -89,7 +105,6 @@ class Replay:
                 first=line.number,
                 upto=line.number,
             )
-        batch = self._batch
         add(batch.decoded, decoded)
         batch.upto = line.number
         batch.received_ms = max(batch.received_ms, line.received_ms)
@@ -104,24 +119,26 @@ class Replay:
 
     def _flush(self) -> None:
         self._flushed_s = time.monotonic()
-        batch, self._batch = self._batch, None
-        if batch is None:
+        batches = list(self._batches.values())
+        self._batches.clear()
+        if not batches:
             return
         waits = doubling()
         while True:
             try:
-                written = self._store.write([batch])[0]
+                found = self._store.write(batches)
                 break
             except StoreBusy as error:
                 log.warning("cannot store, trying again: %s", error)
                 if self._stop.wait(next(waits)):
                     return
         totals = self.totals
-        totals.entries += batch.decoded.entries
-        totals.events += written.events
-        totals.violations += written.violations
-        totals.duplicates += written.duplicates
-        totals.quarantined += written.quarantined
+        for batch, written in zip(batches, found, strict=True):
+            totals.entries += batch.decoded.entries
+            totals.events += written.events
+            totals.violations += written.violations
+            totals.duplicates += written.duplicates
+            totals.quarantined += written.quarantined
 
 
 def main(arguments: list[str]) -> int:
@@ -161,9 +178,10 @@ def store(settings: Settings, recordings: list[Recording], player: Player, stop:
         with contextlib.closing(SqliteStore(settings.database, settings)) as found:
             replay = Replay(found, player, stop)
             with shown_progress() as progress:
-                for recording in recordings:
-                    task = progress.add_task(recording.path.name, total=recording.bytes)
-                    replay.play(recording, teller(progress, task))
+                tasks = [progress.add_task(r.path.name, total=r.bytes) for r in recordings]
+                tellers = [teller(progress, task) for task in tasks]
+                replay.play(list(zip(recordings, tellers, strict=True)))
+                for task, recording in zip(tasks, recordings, strict=True):
                     tell_end(progress, task, recording, is_done=not stop.is_set())
             found.settle()
             found.checkpoint()

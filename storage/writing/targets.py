@@ -8,6 +8,7 @@ of it, when that comes later still, tells of the same change.
 from __future__ import annotations
 
 import sqlite3
+from collections import deque
 from typing import NamedTuple
 
 import msgspec
@@ -19,6 +20,9 @@ from storage.writing.keys import check_text
 TARGET_EVENTS = ("target_healthy", "target_unhealthy")
 SAME_CHANGE_MS = 15_000
 """Three rounds of polls: an event that is so much older than what a poll found is the same change."""
+GONE_MS = 60_000
+INFERRED_KEPT = 32
+"""Changes per target that polls found, remembered for the events of them that come later."""
 MAX_CACHED = 20_000
 MAX_NAME_CHARS = 300
 EVENT_OF = {"healthy": "target_healthy", "unhealthy": "target_unhealthy", "dns_error": "target_unhealthy"}
@@ -46,12 +50,17 @@ class TargetBook:
         self._known: dict[_Key, Known | None] = {}
         self._changed: set[_Key] = set()
         self._names: dict[str, str] = {}
+        self._inferred: dict[_Key, deque[tuple[str, int]]] = {}
+        self._gone: dict[tuple[str, str], int] = {}
+        """(upstream, target) that were deleted, and when: what was asked before does not bring them back."""
 
     def forget(self) -> None:
         """Back to what is on disk."""
         self._known.clear()
         self._changed.clear()
         self._names.clear()
+        self._inferred.clear()
+        self._gone.clear()
 
     def named(self, event: Event) -> Event:
         """The event, its upstream by name where it came by id and the name is known."""
@@ -75,8 +84,10 @@ class TargetBook:
             since_ms = known.since_ms if is_same and known is not None else event.at_ms
             self._keep(key, Known(event.health, since_ms, event.at_ms, 0))
             return not is_same
-        is_late = known.is_polled and known.since_ms - event.at_ms <= SAME_CHANGE_MS
-        return not (is_late and known.health == event.health)
+        return not any(
+            health == event.health and 0 <= since_ms - event.at_ms <= SAME_CHANGE_MS
+            for health, since_ms in self._inferred.get(key, ())
+        )
 
     def saw(self, seen: TargetSeen) -> Event | None:
         """Take in what a poll found; returns the event that it is.
@@ -89,6 +100,8 @@ class TargetBook:
         for text in (seen.upstream, seen.target, seen.health, seen.node or ""):
             check_text(text, MAX_NAME_CHARS)
         key = self._key(seen.node, seen.upstream, seen.target)
+        if seen.at_ms <= self._gone.get(key[1:], -1):
+            return None
         known = self._find(key)
         if known is not None and seen.at_ms <= known.confirmed_ms:
             return None
@@ -96,6 +109,9 @@ class TargetBook:
             self._keep(key, known._replace(confirmed_ms=seen.at_ms))
             return None
         self._keep(key, Known(seen.health, seen.at_ms, seen.at_ms, 1))
+        if key not in self._inferred and len(self._inferred) >= MAX_CACHED:
+            self._inferred.clear()
+        self._inferred.setdefault(key, deque(maxlen=INFERRED_KEPT)).append((seen.health, seen.at_ms))
         name = EVENT_OF.get(seen.health)
         if name is None or (known is None and seen.health == "healthy"):
             return None
@@ -111,6 +127,12 @@ class TargetBook:
             health=seen.health,
             evidence="the node's Admin API said so when it was asked",
         )
+
+    def saw_all(self, node: str | None, upstream: str, at_ms: int) -> None:
+        """An upstream's targets were read: those that were not among them for a minute are no more."""
+        name = self._name_of(upstream)
+        condition = "node = ? AND upstream = ? AND confirmed_ms < ?"
+        self._remove(condition, (node or NO_NODE, name, at_ms - GONE_MS))
 
     def flush(self) -> None:
         """Write what changed into the transaction."""
@@ -130,12 +152,16 @@ class TargetBook:
             upstream, target = event.before.get("upstream"), event.before.get("target")
             upstream_id = upstream.get("id") if isinstance(upstream, dict) else None
             if isinstance(upstream_id, str) and isinstance(target, str):
-                self._remove("upstream = ? AND target = ?", (self._name_of(upstream_id), target))
+                name = self._name_of(upstream_id)
+                if len(self._gone) >= MAX_CACHED:
+                    self._gone.clear()
+                self._gone[name, target] = event.at_ms
+                self._remove("upstream = ? AND target = ?", (name, target))
 
-    def _remove(self, condition: str, values: tuple[str, ...]) -> None:
+    def _remove(self, condition: str, values: tuple[str | int, ...]) -> None:
         self.flush()
-        self._known.clear()
-        self._connection.execute(f"DELETE FROM known_targets WHERE {condition}", values)
+        if self._connection.execute(f"DELETE FROM known_targets WHERE {condition}", values).rowcount:
+            self._known.clear()
 
     def _key(self, node: str | None, upstream: str, target: str) -> _Key:
         return node or NO_NODE, self._name_of(upstream), target

@@ -192,12 +192,21 @@ def test_what_was_deleted_has_no_health_any_more(
     assert rows(path, "SELECT target FROM known_targets ORDER BY target") == (both if left is None else left)
 
 
+def test_a_target_that_polls_do_not_find_any_more_has_no_health(path: Path) -> None:
+    with opened(path) as store:
+        polled(store, "healthy", 0)
+        for at_s in range(0, 120, 5):
+            polled(store, "healthy", at_s, target="10.0.0.2:80")
+
+    assert rows(path, "SELECT target FROM known_targets") == [("10.0.0.2:80",)]
+
+
 def test_a_target_that_cannot_be_stored_is_kept_aside(path: Path) -> None:
     with opened(path) as store:
-        written = polled(store, "unhealthy", 0, target="\ud800")
+        polled(store, "unhealthy", 0, target="\ud800")
         polled(store, "unhealthy", 1)
 
-    assert written.quarantined == 1
+    assert row(path, "SELECT count(*) FROM quarantine WHERE why LIKE '%a target''s health%'") == (1,)
     assert history(path) == [(1, "n-1", "unhealthy")]
 
 
