@@ -233,6 +233,9 @@ class SqliteStore:
                 self._refuse(batch, Written(), f"a target's health: {_told(error)}", repr(seen))
                 continue
             found += [event] if event is not None else []
+        for node, upstream, at_ms in {(seen.node, seen.upstream, seen.at_ms) for seen, _ in seen_by}:
+            with contextlib.suppress(*_POISON):  # it was refused above
+                self._targets.saw_all(node, upstream, at_ms)
         return found
 
     def _tell(self, events: Sequence[Event]) -> None:
