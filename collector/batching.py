@@ -42,14 +42,7 @@ def gather(items: Iterable[Decoded]) -> Gathered:
 
 def add(whole: Decoded, item: Decoded) -> None:
     """Append everything of `item` to `whole`."""
-    whole.events += item.events
-    whole.traffic += item.traffic
-    whole.entities += item.entities
-    whole.plugins += item.plugins
-    whole.nodes += item.nodes
-    whole.targets += item.targets
-    whole.quarantined += item.quarantined
-    whole.entries += item.entries
+    whole.take(item)
 
 
 def dead_items(gathered: Gathered, refused: Sequence[Dead]) -> list[tuple[int, str]]:

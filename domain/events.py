@@ -205,3 +205,14 @@ class Decoded(msgspec.Struct, kw_only=True):
     quarantined: list[Quarantined] = msgspec.field(default_factory=list)
     entries: int = 0
     """How many things the message held, good and bad."""
+
+    def take(self, other: Decoded) -> None:
+        """Append everything that another message told. Whether its list of plugins was whole is not taken."""
+        self.events += other.events
+        self.traffic += other.traffic
+        self.entities += other.entities
+        self.plugins += other.plugins
+        self.targets += other.targets
+        self.nodes += other.nodes
+        self.quarantined += other.quarantined
+        self.entries += other.entries

@@ -179,11 +179,11 @@ def target_health_of(value: Any) -> tuple[TargetState, ...]:
     where = "admin upstream health"
     found: list[TargetState] = []
     for number, item in enumerate(items_of(value, where), start=1):
-        target, health = text(item.get("target")), item.get("health")
+        target, health = text(item.get("target")), text(item.get("health"))
         if target is None or health not in HEALTH_OF:
             raise DecodeError(
                 f"{where} target {number}",
-                f"health is {shown(health)}, expected one of {', '.join(HEALTH_OF)} and a target",
+                f"health is {shown(item.get('health'))}, expected a target with one of Kong's words for it",
             )
         found.append(
             TargetState(

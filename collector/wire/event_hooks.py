@@ -12,12 +12,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from collector.wire.changes import decode_change
-from collector.wire.fields import digest, text
+from collector.wire.fields import digest, shown, text
 from collector.wire.json_bytes import parse_json
 from collector.wire.kong_events import HEALTH, target_columns
 from collector.wire.own_events import columns_of, violation
 from collector.wire.payloads import payload_of
-from domain.errors import DecodeError, excerpt
+from domain.errors import DecodeError
 from domain.events import Decoded, Event, Kind
 
 WHERE = "event_hook"
@@ -96,10 +96,10 @@ def _columns(value: Mapping[str, Any], source: str, event: str) -> tuple[str, st
             violation(columns_of(value), f"{source} tells of it in an event hook"),
         )
     if source == "balancer" and event == "health":
-        health = value.get("health")
+        health = text(value.get("health"))
         if health not in HEALTH:
             raise DecodeError(
-                f"{WHERE} balancer", f"health is {excerpt(repr(health))}, expected healthy or unhealthy"
+                f"{WHERE} balancer", f"health is {shown(value.get('health'))}, expected healthy or unhealthy"
             )
         return Kind.CLUSTER, f"target_{health}", target_columns(value, None, health)
     columns = columns_of(value)

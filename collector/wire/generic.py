@@ -20,7 +20,7 @@ from collector.wire.fields import digest, text
 from collector.wire.items import read_item
 from collector.wire.json_bytes import load_json, tidied
 from collector.wire.own_events import columns_of, violation
-from collector.wire.payloads import payload_of, quarantined_value
+from collector.wire.payloads import MOST_QUARANTINED, payload_of, quarantined_rest, quarantined_value
 from collector.wire.times import told_ms
 from domain.errors import DecodeError
 from domain.events import Decoded, Event, Kind
@@ -69,22 +69,22 @@ def decode_generic(body: bytes, *, received_ms: int, kong_event: str | None = No
     value = load_json(body, WHERE)
     if not isinstance(value, list):
         return decode_posted(value, received_ms=received_ms, place=str(received_ms), kong_event=kong_event)
-    decoded = Decoded(entries=len(value))
+    decoded, bad = Decoded(), 0
     for number, item in enumerate(value, start=1):
         where = f"{WHERE} {number} of {len(value)}"
+        place = f"{received_ms}:{number}"
         try:
             part = decode_posted(
-                item,
-                received_ms=received_ms,
-                place=f"{received_ms}:{number}",
-                kong_event=kong_event,
-                where=where,
+                item, received_ms=received_ms, place=place, kong_event=kong_event, where=where
             )
+            decoded.take(part)
         except DecodeError as error:
-            decoded.quarantined.append(quarantined_value(str(error), item))
-            continue
-        for name in ("events", "traffic", "entities", "plugins", "nodes", "quarantined"):
-            getattr(decoded, name).extend(getattr(part, name))
+            bad += 1
+            if bad <= MOST_QUARANTINED:
+                decoded.quarantined.append(quarantined_value(str(error), item))
+    if bad > MOST_QUARANTINED:
+        decoded.quarantined.append(quarantined_rest(WHERE, bad - MOST_QUARANTINED))
+    decoded.entries = len(value)
     return decoded
 
 

@@ -16,7 +16,7 @@ import orjson
 
 from collector.wire.fields import address, digest, fingerprint, mapping, shown, text
 from collector.wire.json_bytes import load_json, tidied
-from collector.wire.payloads import payload_of, quarantined_value
+from collector.wire.payloads import MOST_QUARANTINED, payload_of, quarantined_rest, quarantined_value
 from collector.wire.times import NEWEST_MS, OLDEST_MS, instant_ms
 from domain.errors import DecodeError
 from domain.events import Decoded, EntitySeen, Event, Kind, Traffic
@@ -39,12 +39,17 @@ def decode_http_log(body: bytes, *, received_ms: int) -> Decoded:
         raise DecodeError("http_log", f"found {_kind(value)}, expected an object or an array of objects")
     decoded = Decoded(entries=len(entries))
     seen: dict[tuple[str, str, str | None], None] = {}
+    bad = 0
     for number, entry in enumerate(entries, start=1):
         where = f"http_log entry {number} of {len(entries)}"
         try:
             add_log_entry(decoded, seen, entry, received_ms, where)
         except DecodeError as error:
-            decoded.quarantined.append(quarantined_value(str(error), entry))
+            bad += 1
+            if bad <= MOST_QUARANTINED:
+                decoded.quarantined.append(quarantined_value(str(error), entry))
+    if bad > MOST_QUARANTINED:
+        decoded.quarantined.append(quarantined_rest("http_log", bad - MOST_QUARANTINED))
     return decoded
 
 

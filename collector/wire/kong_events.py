@@ -87,7 +87,7 @@ def decode_captured(line: Mapping[str, Any], *, received_ms: int, place: str, ru
     return _worker_event(source, text(line.get("event")) or "", line.get("data"), told)
 
 
-def decode_worker_event(value: Mapping[str, Any], *, received_ms: int, place: str) -> Decoded:
+def decode_worker_event(value: Mapping[str, Any], *, received_ms: int, place: str, run: str = "") -> Decoded:
     """Read a bare `{source, event, data}`.
 
     Raises:
@@ -98,7 +98,7 @@ def decode_worker_event(value: Mapping[str, Any], *, received_ms: int, place: st
     if source is None or event is None:
         raise DecodeError(where, "source or event is missing, expected both as text")
     whole = tidied(dict(value), where)
-    told = Told(at_ms=received_ms, place=f"{digest(whole)}:{place}", whole=whole)
+    told = Told(at_ms=received_ms, place=f"{digest(whole)}:{place}", run=run, whole=whole)
     return _worker_event(source, event, value.get("data"), told)
 
 

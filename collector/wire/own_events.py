@@ -101,8 +101,9 @@ def columns_of(item: Mapping[str, Any]) -> dict[str, Any]:
     columns["ip"] = address(item.get("ip"))
     columns["status"] = integer(item.get("status"))
     columns |= limit_columns(item)
-    if item.get("certainty") in _CERTAINTIES:
-        columns["certainty"] = item["certainty"]
+    certainty = text(item.get("certainty"))
+    if certainty in _CERTAINTIES:
+        columns["certainty"] = certainty
     key = text(item.get("key_masked")) or text(item.get("key"))
     if key is not None and item.get("kind") == Kind.CACHE:
         columns["key_masked"] = mask_cache_key(key)
@@ -145,7 +146,7 @@ def _payload(whole: dict[str, Any]) -> bytes | None:
 
 def _change(item: dict[str, Any], at_ms: int, *, suspect: bool) -> Decoded | None:
     """A configuration change with its states; None where they are missing: then it is an event like any."""
-    collection, operation = text(item.get("entity_type")), item.get("operation")
+    collection, operation = text(item.get("entity_type")), text(item.get("operation"))
     before, after = item.get("before"), item.get("after")
     before = before if isinstance(before, dict) and before else None
     after = after if isinstance(after, dict) and after else None
@@ -154,7 +155,7 @@ def _change(item: dict[str, Any], at_ms: int, *, suspect: bool) -> Decoded | Non
     before, after = redact_change(before, after, collection=collection)
     told = change(
         collection,
-        str(operation),
+        operation,
         before,
         after,
         at_ms=at_ms,

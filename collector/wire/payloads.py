@@ -14,6 +14,8 @@ MAX_PAYLOAD_BYTES = 65_536
 CUT_FIELD = "gatewatch_cut"
 """Names, in a payload that was too long, what was left out of it."""
 _MAX_CUTS = 64
+MOST_QUARANTINED = 1_000
+"""Bad entries of one message that are kept one by one: a message of a MiB could hold 350,000."""
 
 
 def payload_of(value: Any) -> bytes:
@@ -47,11 +49,21 @@ def quarantined_value(why: str, value: Any) -> Quarantined:
     return quarantined(why, raw)
 
 
+def quarantined_rest(where: str, number: int) -> Quarantined:
+    """What stands for so many bad entries of one message, past the first thousand."""
+    return Quarantined(
+        why=f"{where}: {number} more entries that cannot be read, not kept one by one", raw=b""
+    )
+
+
 def _cut(value: Any, size: int) -> bytes:
     """Replace the largest field again and again until the rest fits."""
     root = orjson.loads(orjson.dumps({CUT_FIELD: [], "payload": value}))
     if isinstance(root["payload"], dict):
         root = {**root["payload"], CUT_FIELD: []}
+    sizes = sorted((len(orjson.dumps(child)) for child in root.values()), reverse=True)
+    if sum(sizes[_MAX_CUTS:]) > MAX_PAYLOAD_BYTES:
+        return orjson.dumps({CUT_FIELD: [f"everything: {size} bytes"]})
     cut: list[str] = root[CUT_FIELD]
     for _ in range(_MAX_CUTS):
         path = _drop_largest(root)

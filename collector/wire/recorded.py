@@ -77,7 +77,7 @@ def _told(value: dict[str, Any], received_ms: int, place: str, run: str) -> Deco
         decoded = read_item(value, received_ms=received_ms, place=place, where=WHERE)
     elif "source" in value and "event" in value:
         if "data" in value and not isinstance(mapping(value["data"]).get("source"), str):
-            return decode_worker_event(value, received_ms=received_ms, place=place)
+            return decode_worker_event(value, received_ms=received_ms, place=place, run=run)
         decoded = decode_hook(tidied(value, WHERE), received_ms=received_ms, run=run)
     elif _is_log_entry(value.get("entry")):
         decoded = decode_log_entry(value["entry"], received_ms=received_ms, node=text(value.get("node")))
@@ -117,10 +117,7 @@ def _admin_answer(value: dict[str, Any], received_ms: int) -> Decoded:
 def _batch(items: list[Any], received_ms: int, place: str) -> Decoded:
     decoded = Decoded()
     for number, item in enumerate(items):
-        part = decode_item(item, received_ms=received_ms, place=f"{place}:{number}")
-        for name in ("events", "traffic", "entities", "plugins", "nodes", "targets", "quarantined"):
-            getattr(decoded, name).extend(getattr(part, name))
-        decoded.entries += part.entries
+        decoded.take(decode_item(item, received_ms=received_ms, place=f"{place}:{number}"))
     return decoded
 
 
