@@ -120,7 +120,7 @@ def decode_posted(
     if isinstance(value.get("data"), list | dict) or ("code" in value and "message" in value):
         raise DecodeError(where, "this is an answer of Kong's Admin API, expected an event")
     name = text(value.get("event_type")) or text(value.get("event")) or text(kong_event)
-    if name is None:
+    if name is None or not value:
         raise DecodeError(where, "found no kind, event_type or entity, expected one of them")
     return _alert(value, name, received_ms, place, run)
 

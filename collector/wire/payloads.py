@@ -61,7 +61,7 @@ def _cut(value: Any, size: int) -> bytes:
     root = orjson.loads(orjson.dumps({CUT_FIELD: [], "payload": value}))
     if isinstance(root["payload"], dict):
         root = {**root["payload"], CUT_FIELD: []}
-    sizes = sorted((len(orjson.dumps(child)) for child in root.values()), reverse=True)
+    sizes = sorted((len(key) + len(orjson.dumps(child)) for key, child in root.items()), reverse=True)
     if sum(sizes[_MAX_CUTS:]) > MAX_PAYLOAD_BYTES:
         return orjson.dumps({CUT_FIELD: [f"everything: {size} bytes"]})
     cut: list[str] = root[CUT_FIELD]
