@@ -12,7 +12,7 @@ def names() -> dict[str, str]:
     """Every bench with the first line of what it says about itself."""
     found = {}
     for module in pkgutil.iter_modules([str(Path(__file__).parent)]):
-        if module.name != "__main__":
+        if module.name != "__main__" and not module.ispkg:
             doc = importlib.import_module(f"bench.{module.name}").__doc__ or ""
             found[module.name] = doc.strip().splitlines()[0] if doc.strip() else ""
     return found

@@ -7,10 +7,11 @@ import functools
 import ipaddress
 import json
 import re
-import zlib
+import threading
+from pathlib import Path
 from typing import Any
 
-from storage.payload_dictionary import FIRST
+import zstandard
 
 _REQUEST, _ENTRY, _UUID = b"\x01", b"\x02", b"\x03"
 _UUID_FORM = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -18,6 +19,11 @@ _HEX_CHARS = 32
 SMALL_PAYLOAD_BYTES = 48
 """Shorter payloads stay text: compressing gains nothing."""
 MAX_PAYLOAD_BYTES = 1_048_576
+LEVEL = 3
+"""Higher levels gained 3 % on the recorded trace and took twice as long."""
+_FIRST_DICTIONARY = b"\x01"
+"""Names the dictionary that a payload was compressed with: `payload_dictionary.zdict`. It must never change:
+files were written with it. `bench/input/train_dictionary.py` makes another, which gets a number of its own."""
 
 
 def pack_id(event_id: str) -> bytes | str:
@@ -59,8 +65,31 @@ def _hex(text: str) -> bytes | None:
         return None
 
 
+class _Codec(threading.local):
+    """One compressor and one decompressor a thread: they are not safe to share."""
+
+    def __init__(self) -> None:
+        self.compressor = zstandard.ZstdCompressor(
+            level=LEVEL, dict_data=_DICTIONARY, write_checksum=False, write_dict_id=False
+        )
+        self.decompressor = zstandard.ZstdDecompressor(dict_data=_DICTIONARY)
+
+
+def _dictionary() -> zstandard.ZstdCompressionDict:
+    found = zstandard.ZstdCompressionDict(Path(__file__).with_name("payload_dictionary.zdict").read_bytes())
+    found.precompute_compress(level=LEVEL)
+    return found
+
+
+_DICTIONARY = _dictionary()
+_CODEC = _Codec()
+
+
 def pack_payload(payload: bytes) -> bytes | str:
     """A payload as JSON text when small, compressed when larger.
+
+    Zstandard with a dictionary takes 4 us for a log entry and a fifth of its bytes, 2 us for one of our
+    plugin's; deflate with a dictionary took 23 us and a quarter.
 
     Raises:
         ValueError: It is longer than 1 MiB, or not UTF-8.
@@ -69,16 +98,23 @@ def pack_payload(payload: bytes) -> bytes | str:
         raise ValueError(f"payload is {len(payload)} bytes, expected at most {MAX_PAYLOAD_BYTES}")
     if len(payload) <= SMALL_PAYLOAD_BYTES:
         return payload.decode("utf-8")
-    squeezer = zlib.compressobj(6, zlib.DEFLATED, -15, 8, zlib.Z_DEFAULT_STRATEGY, FIRST)
-    return b"\0" + squeezer.compress(payload) + squeezer.flush()
+    return _FIRST_DICTIONARY + _CODEC.compressor.compress(payload)
 
 
 def unpack_payload(body: bytes | str) -> Any:
-    """The JSON value of a payload; text when it is no JSON."""
+    """The JSON value of a payload; text when it is no JSON.
+
+    Raises:
+        ValueError: It is damaged.
+    """
     if isinstance(body, bytes):
-        opener = zlib.decompressobj(-15, FIRST)
-        raw = opener.decompress(body[1:], MAX_PAYLOAD_BYTES)
-        body = raw.decode("utf-8", "replace")
+        frame = body[1:]
+        try:
+            if zstandard.frame_content_size(frame) > MAX_PAYLOAD_BYTES:
+                raise ValueError(f"payload is longer than {MAX_PAYLOAD_BYTES} bytes")
+            body = _CODEC.decompressor.decompress(frame).decode("utf-8", "replace")
+        except zstandard.ZstdError as error:
+            raise ValueError(f"payload is damaged: {error}") from error
     return load_json(body)
 
 

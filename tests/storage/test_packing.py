@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import orjson
 import pytest
+import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -70,7 +72,7 @@ def test_a_payload_comes_back_as_it_was(value: Any) -> None:
     assert unpack_payload(pack_payload(orjson.dumps(value))) == value
 
 
-def test_a_log_entry_takes_a_third_of_its_json() -> None:
+def test_a_log_entry_takes_less_than_half_of_its_json() -> None:
     entry = orjson.dumps(
         {
             "request": {
@@ -89,12 +91,35 @@ def test_a_log_entry_takes_a_third_of_its_json() -> None:
         }
     )
 
-    assert len(pack_payload(entry)) < len(entry) / 3
+    assert len(pack_payload(entry)) < len(entry) / 2
 
 
 def test_a_payload_that_is_too_long_is_refused() -> None:
     with pytest.raises(ValueError, match=f"expected at most {MAX_PAYLOAD_BYTES}"):
         pack_payload(b"x" * (MAX_PAYLOAD_BYTES + 1))
+
+
+@pytest.mark.parametrize(
+    "damaged", [b"\x01", b"\x01no frame", pack_payload(b"x" * 100)[:-3]], ids=["empty", "no frame", "cut"]
+)
+def test_a_damaged_payload_says_so(damaged: bytes) -> None:
+    with pytest.raises(ValueError, match="damaged"):
+        unpack_payload(damaged)
+
+
+def test_a_payload_that_would_unpack_to_too_much_is_refused() -> None:
+    bomb = b"\x01" + zstandard.ZstdCompressor().compress(b"\0" * (MAX_PAYLOAD_BYTES + 1))
+
+    with pytest.raises(ValueError, match="longer than"):
+        unpack_payload(bomb)
+
+
+def test_payloads_are_packed_and_unpacked_in_many_threads_at_once() -> None:
+    payload = orjson.dumps({"response": {"headers": {"content-length": "92"}}, "n": list(range(200))})
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: unpack_payload(pack_payload(payload)), range(400)))
+
+    assert all(value == orjson.loads(payload) for value in found)
 
 
 def test_what_is_no_json_is_text() -> None:
