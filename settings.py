@@ -149,7 +149,6 @@ SETTINGS: tuple[Setting, ...] = (
         "the Kong Admin API that approved changes are sent to; without it nothing is ever sent to Kong",
     ),
     Setting("change_token_file", "", "path", "the `Kong-Admin-Token` for it, mode 600"),
-    Setting("change_ca_file", "", "path", "PEM certificates that its own is checked against"),
     Setting(
         "approve_own_changes",
         False,
@@ -216,7 +215,6 @@ class Settings:
     hours_rollup_days: int
     change_url: str
     change_token_file: str
-    change_ca_file: str
     approve_own_changes: bool
     never_block: tuple[str, ...]
     drift_check_s: int

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
+from domain.diff import differing_fields, missing_fields
 from domain.kong_entities import masked_paths
 
 MAX_STEPS = 200
@@ -58,6 +60,16 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     path: str
     entity: dict[str, Any] | None
     """None: there is none, and a GET says 404."""
+    is_whole: bool = True
+    """False: only the fields that are named must be so; Kong fills in the rest."""
+
+    def differing(self, live: Mapping[str, Any] | None) -> tuple[str, ...]:
+        """The fields in which the live entity is not this, sorted; `(all)` when one of them is not there."""
+        if self.entity is None or live is None:
+            return () if self.entity is None and live is None else ("(all)",)
+        if self.is_whole:
+            return differing_fields(self.entity, live)
+        return missing_fields(self.entity, live)
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):

@@ -212,7 +212,7 @@ def _make(body: dict[str, Any], scope: BlockScope, new_id: str, says: str, names
         entity_type="plugins",
         request=AdminRequest(method="PUT", path=path, body=body),
         before=State(path=path, entity=None),
-        after=State(path=path, entity={"id": new_id, **body}),
+        after=State(path=path, entity={"id": new_id, **body}, is_whole=False),
     )
 
 

@@ -105,6 +105,8 @@ class Block(msgspec.Struct, frozen=True, kw_only=True):
     asked_ms: int
     duration_ms: int
     is_dry_run: bool = False
+    private_allowed: bool = False
+    """A private address was asked for expressly."""
     proposal_id: str | None = None
     applied_ms: int | None = None
     expires_ms: int | None = None

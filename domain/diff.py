@@ -79,6 +79,20 @@ def differing_fields(stored: Mapping[str, Any], live: Mapping[str, Any]) -> tupl
     return tuple(sorted(n for n in names if not _is_equal(left.get(n, _ABSENT), right.get(n, _ABSENT), n)))
 
 
+def missing_fields(wanted: Mapping[str, Any], live: Mapping[str, Any]) -> tuple[str, ...]:
+    """The top-level fields of `wanted` that are not so in a live entity, whatever else it has; sorted."""
+    left, right = plain(wanted), plain(live)
+    return tuple(
+        sorted(n for n in left.keys() - BOOKKEEPING if not _is_held(left[n], right.get(n, _ABSENT), n))
+    )
+
+
+def _is_held(wanted: Any, live: Any, name: str) -> bool:
+    if isinstance(wanted, dict) and isinstance(live, dict):
+        return all(_is_held(value, live.get(key, _ABSENT), key) for key, value in wanted.items())
+    return _is_equal(wanted, live, name)
+
+
 def _is_equal(left: Any, right: Any, name: str, *, any_mask: bool = True) -> bool:
     """Whether two values mean the same to Kong.
 

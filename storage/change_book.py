@@ -212,9 +212,10 @@ class ChangeBook:
                 self.log(at_ms, "gatewatch", "planned", proposal_id, plan_hash)
             return moved
 
-    def refused(self, proposal_id: str, why: str, at_ms: int) -> bool:
-        """Say that there is no plan for what was asked, and why."""
-        return self._end(proposal_id, ProposalState.ASKED, ProposalState.REFUSED, why, at_ms)
+    def refused(self, proposal_id: str, why: str, at_ms: int, fragment: str = "") -> bool:
+        """Say that there is no plan for what was asked, why, and what to apply by hand instead."""
+        shown = json.dumps([{"fragment": fragment}]) if fragment else None
+        return self._end(proposal_id, ProposalState.ASKED, ProposalState.REFUSED, why, at_ms, shown)
 
     def expire(self, at_ms: int) -> int:
         """End what was not approved, or not begun, in time; returns how many."""
@@ -359,11 +360,18 @@ class ChangeBook:
         return bool(cursor.rowcount)
 
     def _end(
-        self, proposal_id: str, old: ProposalState, new: ProposalState, outcome: str, at_ms: int
+        self,
+        proposal_id: str,
+        old: ProposalState,
+        new: ProposalState,
+        outcome: str,
+        at_ms: int,
+        shown: str | None = None,
     ) -> bool:
         with mapped_errors(self.path), transaction(self._connection):
             told = outcome[:MAX_TEXT_CHARS]
-            moved = self._set(proposal_id, old, new, ended_ms=at_ms, outcome=told)
+            more = {} if shown is None else {"shown": shown}
+            moved = self._set(proposal_id, old, new, ended_ms=at_ms, outcome=told, **more)
             if moved:
                 self.log(at_ms, "gatewatch", new.value, proposal_id, told)
             return moved

@@ -62,7 +62,7 @@ CREATE TABLE blocks (
     subject_type TEXT NOT NULL, subject TEXT NOT NULL, label TEXT NOT NULL,
     scope TEXT NOT NULL,            -- where, JSON
     reason TEXT NOT NULL, asked_by TEXT NOT NULL, asked_ms INTEGER NOT NULL, duration_ms INTEGER NOT NULL,
-    is_dry_run INTEGER NOT NULL,
+    is_dry_run INTEGER NOT NULL, private_allowed INTEGER NOT NULL,
     proposal_id TEXT,
     applied_ms INTEGER, expires_ms INTEGER,
     touched TEXT,                   -- plugins that carry it, and what was added to each, JSON

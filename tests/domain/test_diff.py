@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.diff import differing_fields, is_same, quiet_diff
+from domain.diff import differing_fields, is_same, missing_fields, quiet_diff
 
 PLUGIN = {
     "id": "bbddc4e6-b824-43df-a044-726c3dc17563",
@@ -133,6 +133,13 @@ def test_what_differs_is_named_by_its_top_level_field() -> None:
     live = {**PLUGIN, "enabled": False, "config": {"minute": 7}}
 
     assert differing_fields(PLUGIN, live) == ("config", "enabled")
+
+
+def test_what_was_asked_for_is_there_whatever_else_kong_filled_in() -> None:
+    live = {**changed(minute=5), "tags": ["x"]}
+
+    assert missing_fields({"name": "rate-limiting", "config": {"minute": 5}}, live) == ()
+    assert missing_fields({"enabled": False, "config": {"minute": 6}}, live) == ("config", "enabled")
 
 
 json_values = st.recursive(
