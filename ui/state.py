@@ -167,13 +167,12 @@ class PageState:
             return next(iter(params.get(name, ())), "")[:MAX_VALUE_CHARS]
 
         named = one("range")
-        group = one("group")
         return cls(
             range=named if named in RANGES or named == ALL else None,
             fixed=_fixed(one("from"), one("to")),
             filters=Filters.from_params(params),
             selected=one("of") or None,
-            group=Dimension(group) if group in set(Dimension) else None,
+            group=dimension_named(one("group")),
             is_local=one("zone") == "local",
             sample=one("sample") == "1",
             page_own=tuple(
@@ -191,6 +190,11 @@ def _fixed(start: str, end: str) -> Window | None:
     if from_ms is None or to_ms is None or not from_ms < to_ms:
         return None
     return Window(from_ms, to_ms)
+
+
+def dimension_named(name: object) -> Dimension | None:
+    """The dimension of that name, from a URL or a browser; None for anything else."""
+    return Dimension(name) if isinstance(name, str) and name in set(Dimension) else None
 
 
 def instant_ms(text: str) -> int | None:

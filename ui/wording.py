@@ -31,6 +31,14 @@ PLURALS = {
     Dimension.LIMIT: "limits",
 }
 
+_WHOLE_UNITS = {
+    SECOND_MS: "second",
+    MINUTE_MS: "minute",
+    HOUR_MS: "hour",
+    DAY_MS: "day",
+    7 * DAY_MS: "week",
+}
+
 CERTAINTIES = {"certain": "● certain", "probable": "◐ probable", "ruled-out": "○ ruled out"}
 """How sure it is that a limit of Kong's refused a request: icon and word, always together."""
 
@@ -55,6 +63,8 @@ def ratio(part: float | None, whole: float | None) -> str:
     if not whole:
         return "no requests"
     percent = 100 * part / whole
+    if not part:
+        return "0 %"
     if 0 < percent < 0.1:  # noqa: PLR2004 - 0.0 % of something is not nothing
         return "< 0.1 %"
     return f"{percent:.0f} %" if percent >= 10 else f"{percent:.1f} %"  # noqa: PLR2004 - two digits say enough
@@ -73,17 +83,23 @@ def size(number: int | None) -> str:
 
 
 def span(length_ms: int) -> str:
-    """A length in the largest unit that leaves no rest: `15 min`, `1 h`, `90 s`. For windows and buckets."""
+    """A length in the largest unit that leaves no rest: `15 min`, `24 h`, `90 s`. For windows and buckets."""
+    if length_ms == DAY_MS:
+        return "24 h"
     for unit_ms, unit in ((DAY_MS, "d"), (HOUR_MS, "h"), (MINUTE_MS, "min")):
         if length_ms >= unit_ms and length_ms % unit_ms == 0:
             return f"{length_ms // unit_ms} {unit}"
     return f"{max(1, round(length_ms / SECOND_MS))} s"
 
 
+def range_words(name: str) -> str:
+    """A named span of the URL as people say it: `15 min`, `24 h`, `7 d`."""
+    return f"{name[:-1]} {'min' if name.endswith('m') else name[-1]}"
+
+
 def per(bucket_ms: int) -> str:
-    """A bucket as people say it after "per": `10 s`, `min`, `5 min`."""
-    said = span(bucket_ms)
-    return said.removeprefix("1 ") if said.startswith("1 ") else said
+    """A bucket as people say it after "per": `10 s`, `minute`, `5 min`."""
+    return _WHOLE_UNITS.get(bucket_ms) or span(bucket_ms)
 
 
 def duration(length_ms: int | None) -> str:

@@ -189,3 +189,9 @@ def run_page(name: str, reader: Any, query: str = "", *, now_ms: int = NOW_MS, s
         page.query_params[key] = values
     with store.using(lambda is_sample: (sample or reader) if is_sample else reader, lambda: now_ms):
         return page.run()
+
+
+def params_of(page: AppTest) -> dict[str, list[str]]:
+    """The parameters of a page's URL; Streamlit gives a single value bare."""
+    found = dict(page.query_params)
+    return {name: value if isinstance(value, list) else [value] for name, value in found.items()}

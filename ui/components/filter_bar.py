@@ -85,7 +85,7 @@ def _range(state: PageState, window: Window, zone: Zone, default_range: str) -> 
 def _range_words(name: str, window: Window, zone: Zone) -> str:
     if name == CUSTOM:
         return wording.window(window, zone)
-    return "All time" if name == ALL else f"Last {wording.span(RANGES[name])}"
+    return "All time" if name == ALL else f"Last {wording.range_words(name)}"
 
 
 def _custom(window: Window, zone: Zone) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from domain.filters import MAX_VALUE_CHARS, Dimension
-from domain.windows import Window
+from domain.windows import DAY_MS, Window, ceil_ms
 from ui import navigation, store, wording
 from ui.components import links
 from ui.components.browser_part import declare
@@ -18,7 +18,7 @@ from ui.server.assets import browser_path, plotly_path
 from ui.server.live_route import issue_live_ticket
 from ui.server.subscription import Subscription
 from ui.server.tickets import PROCESS_KEY, Tickets
-from ui.state import RANGES, PageState, current_state, set_state
+from ui.state import RANGES, PageState, current_state, dimension_named, set_state
 
 KEY = "gw-board"
 PATH = "/gatewatch/live"
@@ -33,13 +33,16 @@ def _component() -> Any:
 
 
 def subscription_of(frame: Frame, default_range: str) -> Subscription:
-    """What the board watches."""
-    state = frame.state
-    moving = state.moves and (state.range or default_range) in RANGES
+    """What the board watches. Equal pages give equal ones whenever they are opened, so views are shared.
+
+    Everything since the beginning is watched as whole days that end now.
+    """
+    state, fixed = frame.state, frame.state.fixed
+    range_ms = RANGES.get(state.range or default_range) or ceil_ms(frame.window.length_ms, DAY_MS)
     return Subscription(
-        range_ms=RANGES[state.range or default_range] if moving else None,
-        from_ms=frame.window.from_ms,
-        to_ms=frame.window.to_ms,
+        range_ms=range_ms if fixed is None else None,
+        from_ms=0 if fixed is None else fixed.from_ms,
+        to_ms=0 if fixed is None else fixed.to_ms,
         filters=state.filters,
         group=state.group or Dimension.CONSUMER,
         sample=state.sample,
@@ -104,15 +107,15 @@ def _restrict(value: Any) -> None:
 
 
 def _release(value: Any) -> None:
-    dimension = value.get("dimension") if isinstance(value, dict) else None
+    dimension = dimension_named(value.get("dimension")) if isinstance(value, dict) else None
     text = value.get("value") if isinstance(value, dict) else None
-    if dimension in set(Dimension) and isinstance(text, str):
-        set_state(current_state().without(Dimension(dimension), text))
+    if dimension is not None and isinstance(text, str):
+        set_state(current_state().without(dimension, text))
 
 
 def _split(value: Any) -> None:
-    if value in set(Dimension):
-        group = Dimension(value)
+    group = dimension_named(value)
+    if group is not None:
         set_state(current_state().grouped(None if group == Dimension.CONSUMER else group))
 
 
@@ -147,7 +150,7 @@ def _open(frame: Frame, value: Any) -> None:
 def _named(value: Any) -> tuple[Dimension, str] | None:
     if not isinstance(value, dict):
         return None
-    dimension, token = value.get("dimension"), value.get("token")
-    if dimension not in set(Dimension) or not isinstance(token, str) or not token:
+    dimension, token = dimension_named(value.get("dimension")), value.get("token")
+    if dimension is None or not isinstance(token, str) or not token:
         return None
-    return Dimension(dimension), token[:MAX_VALUE_CHARS]
+    return dimension, token[:MAX_VALUE_CHARS]

@@ -28,12 +28,12 @@ from ui.components.browser_part import declare
 from ui.components.following import follow, following, same_page
 from ui.safe_text import visible
 from ui.server.assets import browser_path
-from ui.state import PageState, current_state, set_state
+from ui.state import PageState, current_state, dimension_named, set_state
 
-TEXT, COUNT, TIME, CODE = "text", "count", "time", "code"
+TEXT, COUNT, TIME, CODE, SPARK = "text", "count", "time", "code", "trend"
 """Kinds of column: how it is set."""
 TONES = ("", "critical", "high", "faint", "unknown")
-MAX_SPARK_POINTS = 60
+MAX_SPARK_POINTS = 120
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -161,6 +161,6 @@ def _filter(key: str) -> None:
     sent: Any = st.session_state[key].filter
     if not isinstance(sent, dict):
         return
-    dimension, token = sent.get("d"), sent.get("v")
-    if dimension in set(Dimension) and isinstance(token, str) and 0 < len(token) <= MAX_VALUE_CHARS:
-        set_state(current_state().adding(Dimension(dimension), token, excluded=sent.get("excluded") is True))
+    dimension, token = dimension_named(sent.get("d")), sent.get("v")
+    if dimension is not None and isinstance(token, str) and 0 < len(token) <= MAX_VALUE_CHARS:
+        set_state(current_state().adding(dimension, token, excluded=sent.get("excluded") is True))
