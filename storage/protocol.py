@@ -121,6 +121,12 @@ class Reader(Protocol):
     def plugins(self) -> tuple[PluginSeen, ...]:
         """Kong's plugins over time: every sighting that said something new, oldest first."""
 
+    def width_ms(self, window: Window, wanted_ms: int) -> int:
+        """The width of buckets nearest above `wanted_ms` that the whole of a window can be answered in.
+
+        Wider than wanted where finer totals are kept no more; `activity` and `series` then use it too.
+        """
+
     def activity(
         self, window: Window, dimension: Dimension, token: str, bucket_ms: int
     ) -> tuple[tuple[int, int, int, int], ...]:

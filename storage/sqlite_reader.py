@@ -134,6 +134,11 @@ class SqliteReader:
         with self._connections.snapshot() as snapshot:
             return read_plugins(snapshot)
 
+    def width_ms(self, window: Window, wanted_ms: int) -> int:
+        """The width of buckets nearest above `wanted_ms` that the whole of a window can be answered in."""
+        with self._connections.snapshot() as snapshot:
+            return buckets(window, wanted_ms, read_kept(snapshot)).width_ms
+
     def activity(
         self, window: Window, dimension: Dimension, token: str, bucket_ms: int
     ) -> tuple[tuple[int, int, int, int], ...]:

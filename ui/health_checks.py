@@ -15,8 +15,9 @@ from settings import Settings
 from storage.batches import Gap
 from storage.rows import Freshness, SourceState, StoreHealth
 from ui import wording as words
-from ui.live_state import COLLECTOR_SILENT_MS, Feed, FeedState
+from ui.live_state import COLLECTOR_SILENT_MS, Cause, Feed, FeedState
 from ui.server.status import ChildState, ChildStatus
+from ui.wording_live import CAUSES
 
 MEGABYTE = 1_000_000
 LITTLE_DISK_BYTES = 2_000 * MEGABYTE
@@ -130,6 +131,21 @@ def _start(child: ChildStatus | None) -> str:
     if child.state in (ChildState.RUNNING, ChildState.EXTERNAL):
         return f"It answers, but does not write to this database: see its log.{detail}"
     return f"The dashboard is starting it.{detail} Its log is beside the database."
+
+
+def _feed(checked: Checked) -> Iterator[Problem]:
+    """Nothing arrives, and no other check says why."""
+    feed = checked.feed
+    if feed.state not in (FeedState.STALE, FeedState.DISCONNECTED):
+        return
+    if feed.cause not in (Cause.NOTHING_ARRIVES, Cause.SENDERS_GONE):
+        return
+    yield Problem(
+        severity=Severity.HIGH,
+        what=f"Nothing has arrived for {words.duration(feed.age_ms)}: {CAUSES[feed.cause]}.",
+        so="Nothing newer than that is shown. It may be quiet, or we may be blind: nobody tells which.",
+        do="Send a request through Kong. If it does not show up within seconds, see docs/connect-kong.md.",
+    )
 
 
 def _senders(checked: Checked) -> Iterator[Problem]:
@@ -252,7 +268,7 @@ def _folded(checked: Checked) -> Iterator[Problem]:
         )
 
 
-CHECKS = (_collector, _senders, _missing, _disk, _load, _clocks, _folded)
+CHECKS = (_collector, _feed, _senders, _missing, _disk, _load, _clocks, _folded)
 
 
 def heard_of(source: SourceState) -> int | None:
@@ -299,6 +315,7 @@ def verdict(found: list[Problem], feed: Feed) -> str:
 
 PASSED = (
     "the collector answers and can store",
+    "something arrived lately",
     "every stream is open",
     "no gap in this span",
     "nothing unreadable in this span",

@@ -81,18 +81,25 @@ class Portrait:
         return Standing.NEW if total is None else judge(total, self.usual(measure))
 
 
-def snapped(window: Window, *, moves: bool, max_points: int = MAX_BUCKETS) -> tuple[Window, int]:
+def snapped(reader: Reader, window: Window, *, moves: bool) -> tuple[Window, int]:
     """A page's span as whole buckets, and their width, so that bars add up to totals.
 
     One that moves ends with the bucket that is not over yet, and keeps its length; that way it stays the same
-    for as long as that bucket lasts, and viewers share what is read for it.
+    for as long as that bucket lasts, and viewers share what is read for it. Buckets are wider than the span
+    would need where the store keeps no finer totals of it any more.
     """
-    width_ms = bucket_width_ms(window, max_points)
+    width_ms = reader.width_ms(window, bucket_width_ms(window, MAX_BUCKETS))
+    shown = _whole(window, width_ms, moves=moves)
+    kept_ms = reader.width_ms(shown, width_ms)
+    return (shown, width_ms) if kept_ms == width_ms else (_whole(window, kept_ms, moves=moves), kept_ms)
+
+
+def _whole(window: Window, width_ms: int, *, moves: bool) -> Window:
     if not moves:
-        return Window(window.from_ms, max(window.to_ms, window.from_ms + 1)).aligned(width_ms), width_ms
+        return Window(window.from_ms, max(window.to_ms, window.from_ms + 1)).aligned(width_ms)
     buckets = max(1, ceil_ms(window.length_ms, width_ms) // width_ms)
     end_ms = floor_ms(window.to_ms, width_ms) + width_ms
-    return Window(end_ms - buckets * width_ms, end_ms), width_ms
+    return Window(end_ms - buckets * width_ms, end_ms)
 
 
 def listening_since_ms(freshness: Freshness, oldest_event_ms: int | None, now_ms: int) -> int:
@@ -128,9 +135,11 @@ def read_portrait(
     """
     entity = reader.resolve(dimension, token)
     together = filters.without(dimension).adding(dimension, token)
-    learned_span = _before(window, bucket_ms)
-    hours_span = Window(
-        floor_ms(window.to_ms - WEEKS_SHOWN * 7 * DAY_MS, HOUR_MS), ceil_ms(window.to_ms, HOUR_MS)
+    learned_span = _kept(reader, _before(window, bucket_ms), bucket_ms)
+    hours_span = _kept(
+        reader,
+        Window(floor_ms(window.to_ms - WEEKS_SHOWN * 7 * DAY_MS, HOUR_MS), ceil_ms(window.to_ms, HOUR_MS)),
+        HOUR_MS,
     )
     first_ms = entity.first_seen_ms if entity is not None else None
     return Portrait(
@@ -158,9 +167,20 @@ def _before(window: Window, bucket_ms: int) -> Window:
     return Window(window.from_ms - ceil_ms(learning_span_ms(bucket_ms), bucket_ms), window.from_ms)
 
 
+def _kept(reader: Reader, span: Window, width_ms: int) -> Window:
+    """The newest part of a span that the store still has in buckets of that width; empty when it has none."""
+    for share in (1, 2, 4, 8):
+        part = Window(span.to_ms - floor_ms(span.length_ms // share, width_ms), span.to_ms)
+        if reader.width_ms(part, width_ms) == width_ms:
+            return part
+    return Window(span.to_ms, span.to_ms)
+
+
 def _activity(
     reader: Reader, window: Window, dimension: Dimension, token: str, bucket_ms: int, filters: Filters
 ) -> Activity:
+    if not window.length_ms:
+        return ()
     if not filters.without(dimension):
         return reader.activity(window, dimension, token, bucket_ms)
     series = reader.series(window, filters.without(dimension).adding(dimension, token), None, bucket_ms)

@@ -39,6 +39,7 @@ SHARED = frozenset(
         "breakdown",
         "pairs",
         "spread",
+        "width_ms",
         "activity",
         "events",
         "event",

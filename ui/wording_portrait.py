@@ -76,7 +76,10 @@ def _spread(portrait: Portrait) -> str:
 
 
 def _most(cell: CellRow | None, dimension: Dimension) -> str:
-    return "" if cell is None else words.label(dimension, cell.token, cell.label)
+    if cell is None:
+        return ""
+    shown = words.label(dimension, cell.token, cell.label)
+    return shown.replace("/", " / ", 1) if dimension == Dimension.LIMIT else shown
 
 
 def is_it_normal(portrait: Portrait, measure: Measure, zone: Zone, now_ms: int) -> str:

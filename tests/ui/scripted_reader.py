@@ -135,6 +135,7 @@ EMPTY: dict[str, Any] = {
     "pairs": (),
     "spread": {},
     "plugins": (),
+    "width_ms": lambda _window, wanted_ms: wanted_ms,
     "activity": (),
     "tail": (),
     "events": EventPage(rows=(), next_seq=None, total=None),

@@ -34,7 +34,7 @@ def test_a_noun_follows_its_number() -> None:
         (1, None, "unknown"),
         (None, 5, "unknown"),
         (0, 0, "no requests"),
-        (0, 10, "0.0 %"),
+        (0, 10, "0 %"),
         (1, 100_000, "< 0.1 %"),
         (31, 1000, "3.1 %"),
         (1, 2, "50 %"),

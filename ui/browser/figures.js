@@ -68,7 +68,7 @@ export function themeOf(element) {
 function coloured(value, theme) {
   if (typeof value === "string") return value.startsWith("--st-") ? theme(value) || "#888888" : value
   if (Array.isArray(value)) {
-    return value.length && typeof value[0] !== "number" ? value.map(v => coloured(v, theme)) : value
+    return value.some(v => v !== null && typeof v !== "number") ? value.map(v => coloured(v, theme)) : value
   }
   if (value && typeof value === "object") {
     return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, coloured(v, theme)]))

@@ -11,7 +11,7 @@ export const make = (tag, className, text) => {
   return found
 }
 
-/** Bars over time; null is unknown and stays open, zero is a line. */
+/** Bars over time; null is unknown and pale in its whole height, zero is only the line they stand on. */
 export function spark(values, title) {
   const known = values.filter(v => v !== null)
   const most = Math.max(1, ...known)
@@ -19,16 +19,18 @@ export function spark(values, title) {
   const svg = document.createElementNS(SVG, "svg")
   svg.setAttribute("viewBox", `0 0 ${SPARK.width} ${SPARK.height}`)
   svg.setAttribute("class", "spark")
+  svg.setAttribute("preserveAspectRatio", "none")
   svg.setAttribute("role", "img")
   svg.setAttribute("aria-label", title ?? "")
   values.forEach((value, i) => {
+    if (value === 0) return
     const bar = document.createElementNS(SVG, "rect")
-    const height = value ? Math.max(1.5, (value / most) * SPARK.height) : 0.75
+    const height = value === null ? SPARK.height : Math.max(1.5, (value / most) * SPARK.height)
     bar.setAttribute("x", i * width)
     bar.setAttribute("y", SPARK.height - height)
-    bar.setAttribute("width", Math.max(0.8, width - 0.6))
+    bar.setAttribute("width", width * 0.86)
     bar.setAttribute("height", height)
-    bar.setAttribute("class", value === null ? "gap" : value ? "" : "zero")
+    if (value === null) bar.setAttribute("class", "unknown")
     svg.append(bar)
   })
   return svg

@@ -32,7 +32,7 @@ function actions(cell, component) {
 function fill(td, cell, column, component) {
   if (cell === null || cell === undefined) return
   const given = typeof cell === "object" ? cell : { t: cell }
-  if (given.title) td.title = given.title
+  if (given.title || String(given.t ?? "").length > 18) td.title = given.title ?? given.t
   if (given.bar !== undefined && given.bar !== null) {
     const bar = make("span", `bar ${given.tone ?? ""}`)
     bar.style.setProperty("--share", `${Math.max(0, Math.min(1, given.bar)) * 100}%`)

@@ -86,15 +86,16 @@ def week_figure(grid: WeekGrid, noun: str, zone_label: str) -> dict[str, Any]:
                 "xgap": 1,
                 "ygap": 1,
                 "colorbar": {
-                    "title": {"text": f"{noun}<br>per hour", "side": "top"},
+                    "title": {"text": f"{noun}<br>per hour", "side": "top", "font": {"size": 11}},
                     "thickness": 8,
                     "outlinewidth": 0,
                     "nticks": 4,
+                    "tickfont": {"size": 11},
                 },
             }
         ],
         "layout": {
-            "margin": {"l": 40, "r": 4, "t": 6, "b": 40},
+            "margin": {"l": 56, "r": 4, "t": 6, "b": 40},
             "dragmode": False,
             "xaxis": {
                 "type": "category",

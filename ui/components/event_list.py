@@ -35,6 +35,8 @@ PLACES = (
     (Dimension.ROUTE, "Route", "route"),
 )
 
+LEFT_OUT = (Dimension.SERVICE, Dimension.ROUTE)
+"""Beside an event that is shown whole there is little room."""
 EXTRA_FIELDS = (
     ("Request id", "request_id"),
     ("Status", "status"),
@@ -86,8 +88,9 @@ def show_events(
         without: A dimension that is the same in all rows.
         height: In pixels, above which it scrolls.
     """
-    places = [place for place in PLACES if place[0] != without]
-    is_mixed = any(row.kind != "rate-limiting" for row in rows)
+    is_narrow = chosen_event(frame) is not None
+    places = [place for place in PLACES if place[0] != without and not (is_narrow and place[0] in LEFT_OUT)]
+    is_mixed = any(row.kind != "rate-limiting" for row in rows) and not is_narrow
     columns = [
         Column(f"Time ({frame.zone.label(frame.now_ms)})", TIME),
         *([Column("Kind")] if is_mixed else []),
@@ -97,8 +100,13 @@ def show_events(
             "Certainty", hint="Whether a limit of Kong's refused the request, as far as the log can tell."
         ),
     ]
+    if is_narrow:
+        columns.pop()
     chosen = chosen_event(frame)
-    table = [_row(frame, row, places, is_mixed=is_mixed, is_chosen=row.seq == chosen) for row in rows]
+    table = [
+        _row(frame, row, places, is_mixed=is_mixed, is_narrow=is_narrow, is_chosen=row.seq == chosen)
+        for row in rows
+    ]
     show_table(columns, table, key=key, label=label, height=height)
 
 
@@ -108,6 +116,7 @@ def _row(
     places: Sequence[tuple[Dimension, str, str]],
     *,
     is_mixed: bool,
+    is_narrow: bool,
     is_chosen: bool,
 ) -> Row:
     at = wording.day_and_clock(row.at_ms, frame.zone) + f".{row.at_ms % 1000:03}"
@@ -119,6 +128,8 @@ def _row(
         *(_place(frame, row, dimension, field) for dimension, _, field in places),
         Cell(words.certainty(row), title=words.why(row), tone="faint" if not row.counted else ""),
     ]
+    if is_narrow:
+        cells.pop()
     return Row(tuple(cells), href=href, chosen=is_chosen)
 
 

@@ -56,10 +56,15 @@ def show_limits(frame: Frame, portrait: Portrait, lists: Lists) -> None:
         Column("Limit"),
         Column("Set on", wide=True),
         Column("Violations", COUNT, hint="In the page's span"),
-        Column("Used now", COUNT, hint="Let through in Kong's running window, over all nodes together"),
-        Column("Left", COUNT, hint="Of one counter; where each node counts alone, every node has that many"),
         Column("How it counts", low=True),
     ]
+    if running:
+        columns[3:3] = [
+            Column("Used now", COUNT, hint="Let through in Kong's running window, over all nodes together"),
+            Column("Left", COUNT, hint="Of one counter; where each node counts alone, each has that many"),
+        ]
+    else:
+        rows = [Row((*row.cells[:3], row.cells[5])) for row in rows]
     show_table(columns, rows, key="gw-limits", label=f"Limits that apply to {portrait.name}")
     if not history:
         st.caption(words.LIMITS_IN_FORCE_UNKNOWN)

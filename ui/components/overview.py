@@ -15,9 +15,9 @@ from ui import navigation, store, wording
 from ui import wording_overview as words
 from ui.components import links
 from ui.components.page_frame import Frame
-from ui.components.portrait_lists import shared_reader
+from ui.components.portrait_lists import seen_at, shared_reader
 from ui.components.screens import show_filtered, show_quiet
-from ui.components.table import COUNT, TIME, Cell, Column, Row, show_table
+from ui.components.table import COUNT, SPARK, TIME, Cell, Column, Row, show_table
 from ui.portrait import snapped
 from ui.safe_text import in_markdown, plain
 from ui.server.name_exports import names_export_url
@@ -27,7 +27,7 @@ from ui.state import PageState, current_state, set_state
 PAGE_ROWS = 50
 MAX_CELLS = 5_000
 """The store hands out no more; the list says so."""
-SPARK_POINTS = 30
+SPARK_POINTS = 100
 MAX_FOUND = 40
 TURNS = {"Previous": ":material/chevron_left:", "Next": ":material/chevron_right:"}
 OTHER_SIDE = {Dimension.CONSUMER: Dimension.IP, Dimension.IP: Dimension.CONSUMER}
@@ -56,14 +56,17 @@ class Asked:
 def show_overview(frame: Frame, dimension: Dimension) -> None:
     """Draw the list, or the screen that stands in its place."""
     asked = Asked.of(frame.state)
-    window, _ = snapped(frame.window, moves=frame.state.moves)
     reader, filters = shared_reader(frame), frame.state.filters
+    window, _ = snapped(reader, frame.window, moves=frame.state.moves)
     totals = reader.totals(window, filters)
     found = _searched(frame, dimension, asked.text)
     cells = () if found == () else _cells(frame, dimension, window, found)
     span = _span(frame, window)
-    st.markdown(f"#### {in_markdown(words.leading(dimension, totals, cells, span), 500)}")
-    _search_box(dimension, asked)
+    left, right = st.columns([8, 3], vertical_alignment="center")
+    with left:
+        st.markdown(f"#### {in_markdown(words.leading(dimension, totals, cells, span), 500)}")
+    with right:
+        _search_box(dimension, asked)
     if found == ():
         st.info(in_markdown(words.unknown_name(dimension, asked.text), 400), icon=":material/search_off:")
     elif not cells and asked.text:
@@ -99,7 +102,6 @@ def _search_box(dimension: Dimension, asked: Asked) -> None:
         placeholder=words.SEARCH_HINT[dimension],
         label_visibility="collapsed",
         icon=":material/search:",
-        width=380,
     )
 
 
@@ -138,7 +140,7 @@ def _show_list(
         spread = reader.spread(dimension, other, tokens, window, frame.state.filters)
     sparks = _sparks(frame, dimension, window, shown)
     most = max((cell.limited + cell.probable for cell in cells), default=0)
-    rows = [_row(frame, dimension, cell, most, spread, sparks) for cell in shown]
+    rows = [_row(frame, dimension, window, cell, most, spread, sparks) for cell in shown]
     show_table(
         _columns(frame, dimension, asked),
         rows,
@@ -175,9 +177,9 @@ def _columns(frame: Frame, dimension: Dimension, asked: Asked) -> list[Column]:
         return Column(title, COUNT, hint=hint, sort=sorted_by(name), is_sorted=asked.sort == name, low=low)
 
     return [
-        Column(wording.SINGULARS[dimension].capitalize(), wide=True),
+        Column(wording.SINGULARS[dimension].capitalize()),
         counted("Violations", "violations", "Requests that a limit of Kong's refused"),
-        Column("Over time", hint="Violations in this span, oldest on the left"),
+        Column("Over time", SPARK, hint="Violations in this span, oldest on the left", wide=True),
         counted("Requests", "requests", "All requests that a log told us of"),
         counted("Refused", "ratio", "Violations as a share of the requests"),
         counted(other, "spread", spread_hint),
@@ -211,14 +213,14 @@ def _sparks(
 def _row(
     frame: Frame,
     dimension: Dimension,
+    window: Window,
     cell: CellRow,
     most: int,
     spread: Mapping[str, int],
     sparks: Mapping[str, tuple[int, ...]],
 ) -> Row:
     violations = cell.limited + cell.probable
-    target = links.target(frame.state, dimension, cell.token)
-    href = None if target is None else navigation.href(target.page, target.state)
+    href = _href(frame, dimension, cell.token)
     label = wording.label(dimension, cell.token, cell.label)
     is_nobody = cell.token in (OTHER_TOKEN, UNKNOWN_TOKEN)
     spark = sparks.get(cell.token)
@@ -245,10 +247,20 @@ def _row(
             Cell(wording.ratio(violations, cell.requests), tone="unknown" if cell.requests is None else ""),
             Cell(f"{spread.get(cell.token, 0):,}", tone="" if spread.get(cell.token) else "faint"),
             Cell(f"{cell.unauthorized:,}", tone="" if cell.unauthorized else "faint"),
-            Cell(wording.day_and_clock(cell.last_ms, frame.zone)),
+            Cell(seen_at(cell.last_ms, window, frame.zone)),
         ),
         href=href,
     )
+
+
+def _href(frame: Frame, dimension: Dimension, token: str) -> str | None:
+    """The page of one; requests without any have no page, but events."""
+    target = links.target(frame.state, dimension, token)
+    if target is not None:
+        return navigation.href(target.page, target.state)
+    if token == UNKNOWN_TOKEN:
+        return navigation.href("events", frame.state.elsewhere().adding(dimension, token))
+    return None
 
 
 def _kind_of(dimension: Dimension, token: str) -> str:

@@ -6,6 +6,7 @@ import dataclasses
 
 from domain.filters import Dimension
 from domain.limits_in_force import Pair
+from domain.windows import DAY_MS, HOUR_MS, MINUTE_MS, RESOLUTIONS_MS, Window, pieces
 from storage.protocol import Reader
 from storage.rows import CellRow, PairRow
 from ui import store
@@ -13,6 +14,7 @@ from ui import wording_portrait as words
 from ui.components.page_frame import Frame
 from ui.portrait import Portrait
 from ui.shared_reads import shared
+from ui.zones import Zone
 
 MAX_LIST = 12
 """Rows of a list on the page of one; the rest is counted."""
@@ -44,6 +46,24 @@ def read_lists(frame: Frame, portrait: Portrait) -> Lists:
         services=reader.breakdown(Dimension.SERVICE, window, filters, MAX_LIST),
         limits=reader.breakdown(Dimension.LIMIT, window, filters, MAX_LIST),
         places=reader.pairs(Dimension.SERVICE, Dimension.ROUTE, window, filters, MAX_PAIRS),
+    )
+
+
+def seen_at(at_ms: int, window: Window, zone: Zone) -> str:
+    """When somebody was last seen, no more precise than the totals that tell it: `2026-01-13 14 h`.
+
+    Long spans are answered from totals per hour or day, and those know the bucket alone.
+    """
+    widths = [p.resolution_ms for p in pieces(window) if p.from_ms <= at_ms < p.to_ms]
+    width_ms = max(widths, default=RESOLUTIONS_MS[0])
+    if width_ms >= DAY_MS:
+        return f"{zone.moment(at_ms):%Y-%m-%d}"
+    if width_ms >= HOUR_MS:
+        return f"{zone.moment(at_ms):%Y-%m-%d %H} h"
+    return (
+        f"{zone.moment(at_ms):%Y-%m-%d %H:%M}"
+        if width_ms >= MINUTE_MS
+        else f"{zone.moment(at_ms):%Y-%m-%d %H:%M:%S}"
     )
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 import streamlit as st
 
 from domain.filters import OTHER_TOKEN, UNKNOWN_TOKEN, Dimension
+from domain.windows import Window
 from storage.rows import CellRow, EventQuery, EventRow
 from ui import navigation, wording
 from ui import wording_events as event_words
@@ -18,7 +20,7 @@ from ui.components.chart import show_chart
 from ui.components.event_list import chosen_event, show_chosen_event, show_downloads, show_events
 from ui.components.numbers import Number, show_numbers
 from ui.components.page_frame import Frame, errors_shown
-from ui.components.portrait_lists import MAX_LIST, MAX_PAIRS, Lists, shared_reader
+from ui.components.portrait_lists import MAX_LIST, MAX_PAIRS, Lists, seen_at, shared_reader
 from ui.components.table import COUNT, TIME, Cell, Column, Row, show_table
 from ui.history import Measure
 from ui.portrait import WEEKS_SHOWN, Portrait
@@ -26,6 +28,17 @@ from ui.safe_text import in_markdown
 from ui.state import current_state, set_state
 
 EVENTS_SHOWN = 50
+
+
+def to_list(label: str) -> None:
+    """The way back to the list, with span and filters kept."""
+    st.button(
+        label,
+        key="gw-to-list",
+        type="tertiary",
+        icon=":material/chevron_left:",
+        on_click=lambda: set_state(dataclasses.replace(current_state(), selected=None, page_own=())),
+    )
 
 
 def show_answer(frame: Frame, portrait: Portrait, lists: Lists) -> None:
@@ -158,7 +171,10 @@ def show_shares(
         Column("Refused", COUNT, hint="Violations as a share of the requests", low=True),
         Column(f"Last ({frame.zone.label(frame.now_ms)})", TIME, hint="To within the chart's bucket"),
     ]
-    rows = [_share_row(frame, dimension, cell, total, is_refused=is_refused) for cell in cells[:MAX_LIST]]
+    rows = [
+        _share_row(frame, dimension, portrait.window, cell, total, is_refused=is_refused)
+        for cell in cells[:MAX_LIST]
+    ]
     show_table(columns, rows, key=key, label=f"{title} of {portrait.name}")
     if len(cells) > MAX_LIST:
         more = len(cells) - MAX_LIST
@@ -166,7 +182,9 @@ def show_shares(
         st.caption(f"and {counted} more")
 
 
-def _share_row(frame: Frame, dimension: Dimension, cell: CellRow, total: int, *, is_refused: bool) -> Row:
+def _share_row(
+    frame: Frame, dimension: Dimension, window: Window, cell: CellRow, total: int, *, is_refused: bool
+) -> Row:
     violations = cell.limited + cell.probable
     part = violations if is_refused else cell.requests or 0
     target = links.target(frame.state, dimension, cell.token)
@@ -184,7 +202,7 @@ def _share_row(frame: Frame, dimension: Dimension, cell: CellRow, total: int, *,
             Cell(f"{violations:,}", note=note),
             Cell(wording.count(cell.requests), tone="unknown" if cell.requests is None else ""),
             Cell(wording.ratio(violations, cell.requests)),
-            Cell(wording.day_and_clock(cell.last_ms, frame.zone)),
+            Cell(seen_at(cell.last_ms, window, frame.zone)),
         )
     )
 
@@ -237,7 +255,7 @@ def show_its_events(frame: Frame, portrait: Portrait) -> None:
             said = event_words.matching(
                 len(page.rows), page.total, has_more=page.next_seq is not None, at_least=False
             )
-            st.caption(in_markdown(said))
+            st.caption(in_markdown(said), width="content")
             show_downloads(frame, query, key="gw-downloads")
         _show_rows(frame, portrait, page.rows)
 

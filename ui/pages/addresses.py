@@ -26,6 +26,7 @@ from ui.components.portrait_view import (
     show_number_row,
     show_places,
     show_shares,
+    to_list,
 )
 from ui.portrait import Portrait, listening_since_ms, read_portrait, snapped
 from ui.safe_text import in_markdown
@@ -51,7 +52,7 @@ def render() -> None:
 
 def _show_one(page: Frame, token: str) -> None:
     reader = shared_reader(page)
-    window, bucket_ms = snapped(page.window, moves=page.state.moves)
+    window, bucket_ms = snapped(reader, page.window, moves=page.state.moves)
     portrait = read_portrait(
         reader,
         Dimension.IP,
@@ -89,7 +90,7 @@ def _show_targets(page: Frame, portrait: Portrait, lists: Lists) -> None:
 def _show_way_up(page: Frame, portrait: Portrait, token: str) -> None:
     """Links to the list and to the ranges around it, and what is known of it."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        navigation.page_link(":material/chevron_left: All addresses", "addresses", page.state.elsewhere())
+        to_list("All addresses")
         for wider in wider_ranges(token):
             navigation.page_link(in_markdown(wider), "addresses", page.state.elsewhere().about(wider))
         if portrait.entity is not None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import streamlit as st
 
 from domain.filters import Dimension
-from ui import navigation
 from ui import wording_portrait as words
 from ui.components import page_frame, screens
 from ui.components.changes_around import show_changes
@@ -21,6 +20,7 @@ from ui.components.portrait_view import (
     show_number_row,
     show_places,
     show_shares,
+    to_list,
 )
 from ui.portrait import listening_since_ms, read_portrait, snapped
 from ui.safe_text import in_markdown
@@ -45,7 +45,7 @@ def render() -> None:
 
 def _show_one(page: Frame, token: str) -> None:
     reader = shared_reader(page)
-    window, bucket_ms = snapped(page.window, moves=page.state.moves)
+    window, bucket_ms = snapped(reader, page.window, moves=page.state.moves)
     portrait = read_portrait(
         reader,
         Dimension.CONSUMER,
@@ -57,7 +57,7 @@ def _show_one(page: Frame, token: str) -> None:
     )
     lists = read_lists(page, portrait)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        navigation.page_link(":material/chevron_left: All consumers", "consumers", page.state.elsewhere())
+        to_list("All consumers")
         st.caption(in_markdown(" · ".join(words.identity(portrait.entity, page.zone, page.now_ms)), 900))
     show_answer(page, portrait, lists)
     show_number_row(page, portrait)

@@ -79,7 +79,7 @@ def test_the_bucket_that_is_not_over_is_hatched_and_the_axis_says_so() -> None:
 def test_axes_carry_what_is_counted_per_what_and_the_zone() -> None:
     layout = history_figure(history(measure=Measure.REQUESTS), [], LATER_MS)["layout"]
 
-    assert layout["yaxis"]["title"]["text"] == "requests per h"
+    assert layout["yaxis"]["title"]["text"] == "requests per hour"
     assert layout["xaxis"]["title"]["text"] == "time ({zone})"
     assert layout["xaxis"]["range"] == [WINDOW.from_ms, WINDOW.to_ms]
     assert layout["barmode"] == "overlay"
@@ -102,17 +102,17 @@ def test_silence_before_the_first_arrival_is_hatched_like_a_gap() -> None:
     [
         pytest.param(
             history(),
-            "43 violations, at most 40 per h. 1 bar is far above what is usual.",
+            "43 violations, at most 40 per hour. 1 bar is far above what is usual.",
             id="one bar stands out",
         ),
         pytest.param(
             history(sure=(2, 0, 4, 0)),
-            "7 violations, at most 4 per h. No bar is out of the ordinary.",
+            "7 violations, at most 4 per hour. No bar is out of the ordinary.",
             id="nothing stands out",
         ),
         pytest.param(
             history(usual=None),
-            "43 violations, at most 40 per h. Too little past to say what is usual.",
+            "43 violations, at most 40 per hour. Too little past to say what is usual.",
             id="no past",
         ),
         pytest.param(
