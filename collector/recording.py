@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import gzip
 import hashlib
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any, cast
@@ -37,8 +38,8 @@ class Recording:
         self.is_cut_short = False
         """The compressed data ended in the middle."""
         try:
-            with path.open("rb") as stream:
-                self.digest = hashlib.file_digest(stream, "sha256").hexdigest()
+            self.digest = digest_of(path)
+            """Of what is in it, not of how it was compressed."""
             self.bytes = path.stat().st_size
             self._raw = path.open("rb")
         except OSError as error:
@@ -60,7 +61,7 @@ class Recording:
         try:
             while line := stream.readline(MOST_LINE_BYTES):
                 yield line.rstrip(b"\r\n")
-        except (EOFError, OSError):
+        except (EOFError, OSError, zlib.error):
             self.is_cut_short = True
 
     def close(self) -> None:
@@ -68,11 +69,28 @@ class Recording:
         self._raw.close()
 
     def _opened(self) -> IO[bytes]:
-        magic = self._raw.read(2)
-        self._raw.seek(0)
-        if magic == b"\x1f\x8b":
-            return cast("IO[bytes]", gzip.GzipFile(fileobj=self._raw))
-        return self._raw
+        return unpacked(self._raw)
+
+
+def unpacked(raw: IO[bytes]) -> IO[bytes]:
+    """The file itself, or what is in it where it is compressed."""
+    magic = raw.read(2)
+    raw.seek(0)
+    return cast("IO[bytes]", gzip.GzipFile(fileobj=raw)) if magic == b"\x1f\x8b" else raw
+
+
+def digest_of(path: Path) -> str:
+    """SHA-256 of a file's content in hexadecimal digits; what cannot be unpacked counts as it is, packed.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    with path.open("rb") as raw:
+        try:
+            return hashlib.file_digest(unpacked(raw), "sha256").hexdigest()  # type: ignore[arg-type]
+        except (EOFError, gzip.BadGzipFile, zlib.error):
+            raw.seek(0)
+            return hashlib.file_digest(raw, "sha256").hexdigest()
 
 
 def received_ms(value: Any) -> int | None:

@@ -25,16 +25,16 @@ def test_plain_and_compressed_files_read_alike(tmp_path: Path) -> None:
 
 
 def test_the_source_follows_the_content_not_the_name(tmp_path: Path) -> None:
-    for name, text in (("a", "1"), ("b", "1"), ("c", "2")):
-        (tmp_path / name).write_text(text, encoding="utf-8")
+    for name, text in (("a", b"1"), ("b", b"1"), ("c", b"2"), ("d.gz", gzip.compress(b"1"))):
+        (tmp_path / name).write_bytes(text)
 
     sources = []
-    for name in "abc":
+    for name in ("a", "b", "c", "d.gz"):
         recording = Recording(tmp_path / name)
         sources.append(recording.source)
         recording.close()
 
-    assert sources[0] == sources[1] != sources[2]
+    assert sources[0] == sources[1] == sources[3] != sources[2]
     assert sources[0] == "replay:6b86b273ff34"
 
 
@@ -50,8 +50,21 @@ def test_compressed_data_that_ends_in_the_middle_gives_what_it_has(tmp_path: Pat
     assert len(lines) > 1000
 
 
+def test_damaged_compressed_data_gives_what_comes_before_the_damage(tmp_path: Path) -> None:
+    data = bytearray(gzip.compress(b"".join(b'{"n":%d}\n' % n for n in range(50_000))))
+    data[len(data) // 2 :] = b"\xff" * (len(data) - len(data) // 2)
+    (tmp_path / "bad.gz").write_bytes(data)
+    recording = Recording(tmp_path / "bad.gz")
+
+    lines = list(recording.lines())
+    recording.close()
+
+    assert recording.is_cut_short
+    assert len(lines) > 1000
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(SettingValueError, match="none.jsonl cannot be read: No such file"):
+    with pytest.raises(SettingValueError, match=r"none\.jsonl cannot be read: No such file"):
         Recording(tmp_path / "none.jsonl")
 
 
