@@ -1,7 +1,7 @@
 """Every page as people see it: two sizes, light and dark, with real data, checked and kept as pictures.
 
-The pictures land in artifacts/screenshots. The checks catch what a picture shows at a glance: text that is cut,
-a page wider than its window, an axis without unit or zone, an error box.
+The pictures land in artifacts/screenshots. The checks catch what a picture shows at a glance: text that is
+cut, a page wider than its window, an axis without unit or zone, an error box.
 """
 
 from __future__ import annotations
