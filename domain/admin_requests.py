@@ -103,14 +103,14 @@ class Refused(msgspec.Struct, frozen=True, kw_only=True):
     """Declarative configuration to apply by hand, where that is the way."""
 
 
-def plan_hash(plan: Plan, target: str, expires_ms: int | None = None) -> str:
+def plan_hash(plan: Plan, target: str, lasts_ms: int | None = None) -> str:
     """64 hexadecimal digits over everything that is sent, to whom, and under which conditions.
 
     Args:
         plan: What is to be done.
         target: The Admin API it is for.
-        expires_ms: When it is undone by itself; None for what stays.
+        lasts_ms: How long until it is undone by itself; None for what stays.
     """
-    told = {"target": target, "expires_ms": expires_ms, "plan": msgspec.to_builtins(plan)}
+    told = {"target": target, "lasts_ms": lasts_ms, "plan": msgspec.to_builtins(plan)}
     text = json.dumps(told, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()

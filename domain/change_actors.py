@@ -66,6 +66,9 @@ UNKNOWN = Actor(
     why="the event names nobody, and no Admin API record of this moment was found",
 )
 
+ADMIN_KIND, ADMIN_CALLED = "admin", "called"
+"""Kind and name of the event that a call of the Admin API through Kong itself becomes."""
+
 EARLIEST_MS = -1_500
 LATEST_MS = 5_000
 """How far a call's time may lie before its event's. Audit times are whole seconds; an event is stamped when

@@ -101,12 +101,12 @@ def asked_since(book: ChangeBook, at_ms: int) -> int:
     return int(row[0])
 
 
-def plan_touches(book: ChangeBook, block_id: str, touched: tuple[Touched, ...], expires_ms: int) -> None:
+def plan_touches(book: ChangeBook, block_id: str, touched: tuple[Touched, ...]) -> None:
     """Keep which plugins a plan will touch, before it is sent."""
     with mapped_errors(book.path), transaction(book.connection):
         book.connection.execute(
-            "UPDATE blocks SET touched = ?, expires_ms = ? WHERE block_id = ? AND state = ?",
-            (msgspec.json.encode(touched).decode(), expires_ms, block_id, BlockState.REQUESTED.value),
+            "UPDATE blocks SET touched = ? WHERE block_id = ? AND state = ?",
+            (msgspec.json.encode(touched).decode(), block_id, BlockState.REQUESTED.value),
         )
 
 
@@ -114,11 +114,21 @@ def begun(book: ChangeBook, block_id: str, at_ms: int) -> None:
     """A block is on, wholly or in part: from now on it is undone when its time is over."""
     with mapped_errors(book.path), transaction(book.connection):
         moved = book.connection.execute(
-            "UPDATE blocks SET state = ?, applied_ms = ? WHERE block_id = ? AND state = ?",
-            (BlockState.ACTIVE.value, at_ms, block_id, BlockState.REQUESTED.value),
+            "UPDATE blocks SET state = ?, applied_ms = ?, expires_ms = ? + duration_ms"
+            " WHERE block_id = ? AND state = ?",
+            (BlockState.ACTIVE.value, at_ms, at_ms, block_id, BlockState.REQUESTED.value),
         ).rowcount
         if moved:
             book.log(at_ms, "gatewatch", "block on", block_id, "")
+
+
+def cut_short(book: ChangeBook, block_id: str, at_ms: int, why: str) -> None:
+    """A block that is on only in part is over at once, so that the rest of it is undone."""
+    with mapped_errors(book.path), transaction(book.connection):
+        book.connection.execute(
+            "UPDATE blocks SET expires_ms = ?, ended_why = ? WHERE block_id = ? AND state = ?",
+            (at_ms, why, block_id, BlockState.ACTIVE.value),
+        )
 
 
 def ended(book: ChangeBook, block_id: str, old: BlockState, new: BlockState, why: str, at_ms: int) -> bool:

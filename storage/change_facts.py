@@ -79,42 +79,38 @@ def forget_old_calls(book: ChangeBook, now_ms: int) -> None:
 # ---- how Kong is configured
 
 
-def known_states(book: ChangeBook) -> dict[tuple[str, str], tuple[dict[str, Any] | None, int]]:
-    """(collection, id) -> the state as it was last known (None: gone) and when."""
+LOOK = ("~look", "")
+"""The row that says when Kong's configuration was read last."""
+
+
+def known_states(book: ChangeBook) -> tuple[dict[tuple[str, str], dict[str, Any] | None], int | None]:
+    """(collection, id) -> the state as it was last known (None: gone), and when Kong was read last."""
     with mapped_errors(book.path):
         rows = book.connection.execute(
             "SELECT entity_type, entity_id, state, known_ms FROM config_states"
         ).fetchall()
-    return {
-        (collection, entity_id): (None if state is None else json.loads(state), known_ms)
-        for collection, entity_id, state, known_ms in rows
-    }
+    states = {(row[0], row[1]): None if row[2] is None else json.loads(row[2]) for row in rows}
+    looked = [row[3] for row in rows if (row[0], row[1]) == LOOK]
+    states.pop(LOOK, None)
+    return states, looked[0] if looked else None
 
 
 def record_states(
     book: ChangeBook,
     states: Mapping[tuple[str, str], dict[str, Any] | None],
     at_ms: int,
-    known_by: str,
     drifts: Iterable[tuple[str, str, str | None, str, int, Any, Any]] = (),
 ) -> None:
     """Keep how entities are now, and what was found to differ from what events had told.
 
     Args:
         book: Where to.
-        states: (collection, id) -> state with its secrets masked, None for what is gone.
-        at_ms: When they were read.
-        known_by: `read`.
+        states: (collection, id) -> state with its secrets masked, None for what is gone; only what is news.
+        at_ms: When Kong was read.
         drifts: (collection, id, name, direction, last known, before, after).
     """
     rows = [
-        (
-            collection,
-            entity_id,
-            None if state is None else json.dumps(state),
-            at_ms,
-            known_by,
-        )
+        (collection, entity_id, None if state is None else json.dumps(state), at_ms)
         for (collection, entity_id), state in states.items()
     ]
     found = [
@@ -122,7 +118,9 @@ def record_states(
         for collection, entity_id, name, direction, from_ms, before, after in drifts
     ]
     with mapped_errors(book.path), transaction(book.connection):
-        book.connection.executemany("INSERT OR REPLACE INTO config_states VALUES (?, ?, ?, ?, ?)", rows)
+        book.connection.executemany(
+            "INSERT OR REPLACE INTO config_states VALUES (?, ?, ?, ?)", [*rows, (*LOOK, None, at_ms)]
+        )
         book.connection.executemany(
             "INSERT INTO config_drifts (entity_type, entity_id, entity_name, direction, from_ms, found_ms,"
             " before, after) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from domain.blocks import Block, Protected, Touched, scope_of_json
-from domain.change_actors import UNKNOWN, Actor, AdminCall, How
+from domain.change_actors import ADMIN_CALLED, ADMIN_KIND, UNKNOWN, Actor, AdminCall, How
 from domain.change_verdict import Verdict
 from domain.changes import Change
 from domain.events import Kind
@@ -19,8 +19,8 @@ from domain.proposals import Proposal
 from domain.windows import Window
 from storage.change_book import COLUMNS, to_proposal
 from storage.change_rows import BlockRow, ChangeRow, DriftRow, ListEntry, LogEntry, StepRow
-from storage.codes import FIRST_KEY, KIND_CODES
-from storage.packing import load_json, request_id_in, unpack_id
+from storage.codes import FIRST_KEY, KIND_CODES, UNKNOWN_KIND
+from storage.packing import load_json, request_id_in, unpack_id, unpack_payload
 from storage.reading.connections import Connections, Snapshot
 
 MAX_CHANGES = 500
@@ -154,6 +154,20 @@ class ChangesReader:
                 (window.from_ms, window.to_ms, limit),
             )
         return tuple(_call(row) for row in rows)
+
+    def logged_calls(self, from_ms: int, limit: int = 5_000) -> tuple[AdminCall, ...]:
+        """Calls of the Admin API that came through Kong itself since then, from its log."""
+        with self._connections.snapshot() as snapshot:
+            rows = snapshot.rows(
+                "SELECT e.seq, e.at_ms, e.id, e.request_id, e.status, CASE WHEN e.ip >= 2 THEN i.value END,"
+                " a.value, p.body FROM event_types y CROSS JOIN events e INDEXED BY events_by_kind"
+                " ON e.kind = ? AND e.kind > 1 AND e.at_ms >= ? AND e.type_id = y.type_id"
+                " JOIN keys i ON i.key_id = e.ip LEFT JOIN event_details d ON d.seq = e.seq"
+                " LEFT JOIN keys a ON a.key_id = d.actor LEFT JOIN payloads p ON p.seq = e.seq"
+                " WHERE y.kind = ? AND y.event = ? ORDER BY e.at_ms DESC LIMIT ?",
+                (UNKNOWN_KIND, from_ms, ADMIN_KIND, ADMIN_CALLED, limit),
+            )
+        return tuple(call for row in rows if (call := _logged_call(row)) is not None)
 
     def admin_callers(self, from_ms: int) -> tuple[str, ...]:
         """Addresses that the Admin API was called from since then."""
@@ -345,6 +359,25 @@ def _actor(
     if how is None:
         return UNKNOWN
     return Actor(name=actor, how=How(how), why=why or "", client_ip=client_ip, call_id=call_id)
+
+
+def _logged_call(row: Sequence[Any]) -> AdminCall | None:
+    seq, at_ms, packed_id, request_id, status, ip, actor, body = row
+    told = None if body is None else unpack_payload(body)
+    if not isinstance(told, dict) or not isinstance(told.get("path"), str):
+        return None
+    event_id = unpack_id(packed_id)
+    return AdminCall(
+        call_id=f"log:{request_id or request_id_in(event_id) or seq}",
+        at_ms=at_ms,
+        source="loopback",
+        actor=actor,
+        method=str(told.get("method", "")),
+        path=told["path"],
+        status=status,
+        client_ip=ip,
+        request_id=request_id or request_id_in(event_id),
+    )
 
 
 def _call(row: Sequence[Any]) -> AdminCall:

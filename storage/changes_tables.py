@@ -80,7 +80,7 @@ CREATE TABLE block_lists (
 CREATE TABLE config_states (
     entity_type TEXT, entity_id TEXT,
     state TEXT,                     -- as it was last known, JSON, secrets masked; NULL: it is gone
-    known_ms INTEGER NOT NULL, known_by TEXT NOT NULL,
+    known_ms INTEGER NOT NULL,
     PRIMARY KEY (entity_type, entity_id)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE config_drifts (
