@@ -2,8 +2,8 @@
 
 A pack says again what `cells` and `combos` say, in the order in which long windows are read: summing 90 days
 of 22,000 combinations each takes 20 ms from packs and 5 s from rows. Violations stand apart from the rest,
-because most questions are about them alone. A pack is never changed: what comes late throws it away, and it is
-made again.
+because most questions are about them alone. A pack is never changed: what comes late throws it away, and it
+is made again.
 """
 
 from __future__ import annotations

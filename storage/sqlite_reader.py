@@ -9,18 +9,32 @@ from domain.events import PluginSeen
 from domain.filters import Dimension, Filters
 from domain.windows import Window
 from storage.batches import Gap
-from storage.codes import DIM_OF, VIOLATIONS, Dim
-from storage.reading import entities, event_pages, event_rows, event_search, health, kinds, markers, trouble
-from storage.reading.connections import Connections, Snapshot
+from storage.codes import DIM_OF, Dim
+from storage.node_rows import CachePast, ChurnRow, KindSeries, Nodes, Push, StateSpan, Targets
+from storage.packs import REFUSED
+from storage.reading import (
+    caches,
+    entities,
+    event_pages,
+    event_rows,
+    event_search,
+    health,
+    kinds,
+    markers,
+    nodes,
+    trouble,
+)
+from storage.reading.connections import Connections
+from storage.reading.entries import read_entries
 from storage.reading.freshness import last_seq, read_freshness
 from storage.reading.pairs import read_pairs, spread
 from storage.reading.plugins import read_plugins
 from storage.reading.restriction import read_restriction
 from storage.reading.series import read_past, read_series
-from storage.reading.spans import Kept, buckets, read_kept, spans
-from storage.reading.sums import KeySums, read_cells, read_sums
+from storage.reading.spans import buckets, read_kept, spans
+from storage.reading.sums import KeySums, read_requests, read_sums
 from storage.reading.tops import breakdown, top
-from storage.reading.totals import read_totals, read_window, tells_of_traffic
+from storage.reading.totals import read_totals, tells_of_traffic
 from storage.reading.words import keys_of, read_merged
 from storage.rows import (
     CellRow,
@@ -75,8 +89,7 @@ class SqliteReader:
         with self._connections.snapshot() as snapshot:
             restriction = read_restriction(snapshot, filters)
             wanted = spans(window, read_kept(snapshot))
-            sums = read_window(snapshot, wanted, restriction, read_merged(snapshot))
-            return read_totals(snapshot, window, wanted, restriction, sums)
+            return read_totals(snapshot, window, wanted, restriction, read_merged(snapshot))
 
     def series(
         self, window: Window, filters: Filters, group_by: Dimension | None, bucket_ms: int, top: int = 5
@@ -90,22 +103,33 @@ class SqliteReader:
             sums = None
             if dim is not None:
                 wanted = spans(Window(shape.from_ms, shape.to_ms), kept)
-                sums = read_sums(snapshot, wanted, dim, restriction, merged)
+                sums = read_sums(snapshot, wanted, dim, restriction, merged, refused_only=True)
             tells = tells_of_traffic(snapshot)
             return read_series(snapshot, shape, dim, sums, restriction, merged, top, tells=tells)
 
     def top(self, dimension: Dimension, window: Window, filters: Filters, limit: int = 10) -> Top:
         """The largest of a dimension by violations."""
         with self._connections.snapshot() as snapshot:
-            sums = _sums(snapshot, read_kept(snapshot), dimension, window, filters)
-            return top(snapshot, dimension, sums, limit, tells=tells_of_traffic(snapshot))
+            dim, wanted = DIM_OF[dimension], spans(window, read_kept(snapshot))
+            restriction, merged = read_restriction(snapshot, filters), read_merged(snapshot)
+            refused = read_sums(snapshot, wanted, dim, restriction, merged, refused_only=True)
+
+            def requests_of(listed: KeySums) -> dict[int, int]:
+                return read_requests(snapshot, wanted, dim, listed, restriction, merged)
+
+            tells = tells_of_traffic(snapshot)
+            return top(snapshot, dimension, refused, limit, requests_of if tells else None)
 
     def breakdown(
         self, of: Dimension, window: Window, filters: Filters, limit: int = 100
     ) -> tuple[CellRow, ...]:
         """Totals by `of` under filters, most violations first, then most requests."""
         with self._connections.snapshot() as snapshot:
-            sums = _sums(snapshot, read_kept(snapshot), of, window, filters)
+            dim, wanted = DIM_OF[of], spans(window, read_kept(snapshot))
+            restriction, merged = read_restriction(snapshot, filters), read_merged(snapshot)
+            sums = read_sums(snapshot, wanted, dim, restriction, merged, refused_only=dim == Dim.LIMIT)
+            if dim == Dim.LIMIT:
+                sums = sums.only(sums.violations > 0)
             return breakdown(snapshot, of, sums, limit, tells=tells_of_traffic(snapshot))
 
     def pairs(
@@ -114,8 +138,9 @@ class SqliteReader:
         """Totals by two dimensions at once, most violations first, then most requests."""
         with self._connections.snapshot() as snapshot:
             wanted = spans(window, read_kept(snapshot))
-            cells = read_cells(snapshot, wanted, read_restriction(snapshot, filters))
-            return read_pairs(snapshot, cells, DIM_OF[of], DIM_OF[by], read_merged(snapshot), limit)
+            dims = DIM_OF[of], DIM_OF[by]
+            entries = read_entries(snapshot, wanted, read_restriction(snapshot, filters), dims)
+            return read_pairs(snapshot, entries, *dims, read_merged(snapshot), limit)
 
     def spread(
         self, of: Dimension, by: Dimension, tokens: tuple[str, ...], window: Window, filters: Filters
@@ -125,8 +150,9 @@ class SqliteReader:
             dim, merged = DIM_OF[of], read_merged(snapshot)
             only = filters.only(of, tokens)
             wanted = spans(window, read_kept(snapshot))
-            cells = read_cells(snapshot, wanted, read_restriction(snapshot, only), VIOLATIONS)
-            counts = spread(cells, dim, DIM_OF[by], merged)
+            restriction = read_restriction(snapshot, only)
+            refused = read_entries(snapshot, wanted, restriction, (dim, DIM_OF[by]), (REFUSED,))
+            counts = spread(refused, dim, DIM_OF[by], merged)
             return {token: _most(counts, keys_of(snapshot, dim, token)) for token in tokens}
 
     def plugins(self) -> tuple[PluginSeen, ...]:
@@ -201,6 +227,46 @@ class SqliteReader:
                 return
             before_seq = walked.floor
 
+    # ---- nodes, targets, caches
+
+    def nodes(self, now_ms: int) -> Nodes:
+        """Every node as it is known now, the worst first."""
+        with self._connections.snapshot() as snapshot:
+            return nodes.read_nodes(snapshot, now_ms)
+
+    def node_history(self, window: Window, now_ms: int) -> tuple[StateSpan, ...]:
+        """The states of every node in a window, by node and time."""
+        with self._connections.snapshot() as snapshot:
+            return nodes.read_node_history(snapshot, window, now_ms)
+
+    def target_health(self, window: Window) -> Targets:
+        """The health of upstream targets now, and how it changed in a window."""
+        with self._connections.snapshot() as snapshot:
+            return nodes.read_targets(snapshot, window)
+
+    def kind_series(
+        self, window: Window, bucket_ms: int, kind: str, by: str, event: str | None = None
+    ) -> KindSeries:
+        """Events of one kind per bucket, split by `entity_type` or `node`."""
+        with self._connections.snapshot() as snapshot:
+            kept = read_kept(snapshot)
+            return caches.read_kind_series(snapshot, window, kept, bucket_ms, kind, by, event)
+
+    def cache_past(self, window: Window) -> CachePast:
+        """What happened to caches in a window, one by one, and the changes around it."""
+        with self._connections.snapshot() as snapshot:
+            return caches.read_cache_past(snapshot, window)
+
+    def churned_keys(self, window: Window, limit: int = 20) -> tuple[ChurnRow, ...]:
+        """Cache keys that were dropped again and again, most often first."""
+        with self._connections.snapshot() as snapshot:
+            return caches.read_churn(snapshot, window, limit)
+
+    def config_pushes(self, window: Window) -> tuple[Push, ...]:
+        """Configurations that nodes without a database took as a whole, newest first, at most 500."""
+        with self._connections.snapshot() as snapshot:
+            return caches.read_pushes(snapshot, window)
+
     # ---- everything else
 
     def markers(self, window: Window) -> tuple[Marker, ...]:
@@ -236,10 +302,3 @@ class SqliteReader:
 def _most(counts: dict[int, int], keys: tuple[int, ...]) -> int:
     """The count of a name that may stand for several numbers, of which all but one were joined with it."""
     return max((counts.get(key, 0) for key in keys), default=0)
-
-
-def _sums(snapshot: Snapshot, kept: Kept, dimension: Dimension, window: Window, filters: Filters) -> KeySums:
-    dim = DIM_OF[dimension]
-    restriction = read_restriction(snapshot, filters)
-    sums = read_sums(snapshot, spans(window, kept), dim, restriction, read_merged(snapshot))
-    return sums.only(sums.violations > 0) if dim == Dim.LIMIT else sums

@@ -9,11 +9,14 @@ from typing import Any, NamedTuple
 from domain.windows import HOUR_MS, MINUTE_MS, Window
 from storage.codes import CERTAINTY_CODES, META_EVENTS_FROM, PROBABLE, RES_CODES, VIOLATIONS, Dim
 from storage.packing import pack_id
+from storage.packs import REFUSED
+from storage.reading.cells import cells_of_few, few_combos
 from storage.reading.connections import Snapshot
+from storage.reading.entries import read_entries
 from storage.reading.kinds import of_spans
 from storage.reading.restriction import Restriction, read_restriction
 from storage.reading.spans import Span, is_exact, read_kept, spans
-from storage.reading.sums import cells_of_few, few_combos, may_use_activity, read_activity, read_cells
+from storage.reading.sums import MANY, may_use_activity, read_activity
 from storage.reading.words import as_list
 from storage.rows import EventQuery
 
@@ -151,7 +154,7 @@ def _places_of_violations(snapshot: Snapshot, search: Search) -> Places | None:
     few = few_combos(snapshot, search.restriction, VIOLATIONS)
     if few is None:
         return None
-    source, values = cells_of_few(few, [_span(window, width_ms)])
+    source, values = cells_of_few(few, _span(window, width_ms))
     return _places(snapshot, source, values, width_ms)
 
 
@@ -196,16 +199,15 @@ def count(snapshot: Snapshot, search: Search) -> int | None:
 
 
 def _count_violations(snapshot: Snapshot, search: Search, wanted: list[Span]) -> int | None:
-    restriction, measures = search.restriction, set(search.query.certainties)
+    restriction, certainties = search.restriction, set(search.query.certainties)
     dims = restriction.dims
     dim = next(iter(dims)) if len(dims) == 1 else Dim.ALL
-    if may_use_activity(dim, restriction):
+    if may_use_activity(dim, restriction) and dim not in MANY:
         sums = read_activity(snapshot, wanted, dim, restriction, {})
-    elif few_combos(snapshot, restriction, VIOLATIONS) is not None:
-        sums = read_cells(snapshot, wanted, restriction, VIOLATIONS).by(Dim.ALL, {})
+        limited, probable = (int(sums.measures[name].sum()) for name in ("limited", "probable"))
     else:
-        return None
-    limited, probable = sums.total("limited"), sums.total("probable")
-    if not measures:
+        entries = read_entries(snapshot, wanted, restriction, (), (REFUSED,))
+        limited, probable = entries.total("limited"), entries.total("probable")
+    if not certainties:
         return limited + probable
-    return limited * ("certain" in measures) + probable * ("probable" in measures)
+    return limited * ("certain" in certainties) + probable * ("probable" in certainties)

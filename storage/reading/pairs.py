@@ -4,41 +4,42 @@ from __future__ import annotations
 
 import numpy as np
 
-from storage.codes import MAX_VIOLATION, MEASURES_OF, NONE_KEY, OTHER_KEY, Dim
+from storage.codes import NONE_KEY, OTHER_KEY, Dim
 from storage.reading.connections import Snapshot
-from storage.reading.sums import PLACE, ComboSums, IntArray
+from storage.reading.entries import Entries, merge, summed
 from storage.reading.words import read_words, tokens_of
 from storage.rows import PairRow
 
 MAX_PAIRS = 1_000
+_KEY_BITS = 32
 
 
-def spread(cells: ComboSums, of: Dim, by: Dim, merged: dict[int, int]) -> dict[int, int]:
+def spread(refused: Entries, of: Dim, by: Dim, merged: dict[int, int]) -> dict[int, int]:
     """The number of each `of` with a violation -> how many different `by` it had one with.
 
     None and Other count as no name.
     """
-    refused = cells.outcome <= MAX_VIOLATION
-    keys, others = (_one(cells.columns[dim][refused], merged) for dim in (of, by))
-    is_name = ~np.isin(others, (NONE_KEY, OTHER_KEY))
-    pairs = np.unique(np.stack([keys[is_name], others[is_name]]), axis=1)
-    names, counts = np.unique(pairs[0], return_counts=True)
+    keys, others = (merge(refused.columns[dim], merged).astype(np.int64) for dim in (of, by))
+    is_name = others > max(NONE_KEY, OTHER_KEY)
+    pairs = np.unique(keys[is_name] << _KEY_BITS | others[is_name])
+    names, counts = np.unique(pairs >> _KEY_BITS, return_counts=True)
     return dict(zip(names.tolist(), counts.tolist(), strict=True))
 
 
 def read_pairs(
-    snapshot: Snapshot, cells: ComboSums, of: Dim, by: Dim, merged: dict[int, int], limit: int
+    snapshot: Snapshot, entries: Entries, of: Dim, by: Dim, merged: dict[int, int], limit: int
 ) -> tuple[PairRow, ...]:
     """The pairs with most violations, then most requests."""
-    columns = np.stack([_one(cells.columns[dim], merged) for dim in (of, by)])
-    pairs, inverse = np.unique(columns, axis=1, return_inverse=True)
+    keys, others = (merge(entries.columns[dim], merged).astype(np.int64) for dim in (of, by))
+    packed, inverse = np.unique(keys << _KEY_BITS | others, return_inverse=True)
+    pairs = np.stack([packed >> _KEY_BITS, packed & (1 << _KEY_BITS) - 1])
     count = pairs.shape[1]
     requests, limited, probable = (
-        np.bincount(inverse, np.where(_adds_to(cells, name), cells.n, 0), count).astype(np.int64)
-        for name in ("requests", "limited", "probable")
+        summed(inverse[counts], entries.n[counts], count)
+        for counts in map(entries.counted_as, ("requests", "limited", "probable"))
     )
     last_s = np.full(count, 0, np.int64)
-    np.maximum.at(last_s, inverse, cells.last_s)
+    np.maximum.at(last_s, inverse, entries.bucket_s)
     order = np.lexsort((pairs[1], pairs[0], -requests, -(limited + probable)))
     order = order[: max(0, min(limit, MAX_PAIRS))]
     words = read_words(snapshot, [int(key) for key in pairs[:, order].ravel()])
@@ -59,16 +60,3 @@ def read_pairs(
         for place in order.tolist()
         for key, other in [(int(pairs[0, place]), int(pairs[1, place]))]
     )
-
-
-def _adds_to(cells: ComboSums, measure: str) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    outcomes = [int(outcome) for outcome, places in MEASURES_OF.items() if PLACE[measure] in places]
-    return np.isin(cells.outcome, outcomes)
-
-
-def _one(keys: IntArray, merged: dict[int, int]) -> IntArray:
-    """Bare names as the ids that they turned out to mean."""
-    found = keys.copy()
-    for bare, known in merged.items():
-        found[keys == bare] = known
-    return found

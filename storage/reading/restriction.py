@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
 from domain.filters import Dimension, Filters
 from storage.codes import COLUMN_OF, DIM_OF, Dim
 from storage.reading.connections import Snapshot
@@ -28,6 +31,17 @@ class Restriction(NamedTuple):
     def is_impossible(self) -> bool:
         """Whether a filter keeps only what nothing is known of."""
         return any(not keys for _, keys in self.include)
+
+    def mask(self, dim: Dim, column: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+        """Which places of a column of numbers of one dimension are left."""
+        keep = np.ones(len(column), np.bool_)
+        for included, keys in self.include:
+            if included == dim:
+                keep &= np.isin(column, keys)
+        for excluded, keys in self.exclude:
+            if excluded == dim:
+                keep &= ~np.isin(column, keys)
+        return keep
 
     def clause(self, table: str) -> tuple[str, list[Any]]:
         """A condition on the columns of `events` or `combos`, and what is bound to it; `1` leaves all."""

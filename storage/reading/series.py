@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from domain.filters import OTHER_TOKEN
-from storage.codes import COLUMN_OF, MAX_VIOLATION, MEASURES_OF, OTHER_KEY, VIOLATIONS, Dim
+from storage.codes import OTHER_KEY, Dim
+from storage.packs import REFUSED
 from storage.reading.connections import Snapshot
+from storage.reading.entries import IntArray, merge, read_entries
 from storage.reading.restriction import Restriction
-from storage.reading.spans import Buckets, Span
-from storage.reading.sums import IntArray, KeySums, cells_of, may_use_activity
+from storage.reading.spans import Buckets
+from storage.reading.sums import MANY, KeySums, activity_of, may_use_activity
 from storage.reading.tops import largest
-from storage.reading.words import as_list, tokens_of
+from storage.reading.words import tokens_of
 from storage.rows import Series, SeriesGroup
 
 MAX_GROUPS = 50
-INDEXED = (Dim.CONSUMER, Dim.IP)
 ALL_TOKEN = ""
 """The one group of a series that is not grouped."""
-_REQUESTS = tuple(outcome for outcome, places in MEASURES_OF.items() if 0 in places)
 
 
 def read_series(
@@ -61,11 +59,9 @@ def read_series(
 
 def _everything(snapshot: Snapshot, shape: Buckets, restriction: Restriction) -> tuple[IntArray, IntArray]:
     """Violations and requests per bucket."""
-    if restriction.is_impossible:
-        return np.zeros((2, shape.n), np.int64)[0], np.zeros(shape.n, np.int64)
     dims = restriction.dims
     dim = next(iter(dims)) if len(dims) == 1 else Dim.ALL
-    if may_use_activity(dim, restriction):
+    if dim not in MANY and may_use_activity(dim, restriction):
         condition, bound = restriction.of(dim, "key")
         rows = snapshot.rows(
             "SELECT bucket_s, sum(limited + probable), sum(requests) FROM activity"
@@ -74,17 +70,14 @@ def _everything(snapshot: Snapshot, shape: Buckets, restriction: Restriction) ->
             (shape.res, dim, shape.from_ms // 1000, shape.to_ms // 1000, *bound),
         )
         table = np.array(rows, np.int64).reshape(len(rows), 3).T
-        return _spread(shape, table[0], table[1]), _spread(shape, table[0], table[2])
-    span = Span(shape.res, shape.from_ms // 1000, shape.to_ms // 1000)
-    source, values = cells_of(snapshot, [span], restriction)
-    rows = snapshot.rows(
-        f"SELECT t.bucket_s, c.outcome, sum(t.n) FROM ({source}) t CROSS JOIN combos c ON c.combo = t.combo"
-        " GROUP BY t.bucket_s, c.outcome",
-        values,
+        return shape.spread(table[0], table[1]), shape.spread(table[0], table[2])
+    entries = read_entries(snapshot, [shape.span], restriction)
+    is_refused = entries.counted_as("limited") | entries.counted_as("probable")
+    is_request = entries.counted_as("requests")
+    return (
+        shape.spread(entries.bucket_s[is_refused], entries.n[is_refused]),
+        shape.spread(entries.bucket_s[is_request], entries.n[is_request]),
     )
-    table = np.array(rows, np.int64).reshape(len(rows), 3).T
-    refused, asked = table[:, table[1] <= MAX_VIOLATION], table[:, np.isin(table[1], _REQUESTS)]
-    return _spread(shape, refused[0], refused[2]), _spread(shape, asked[0], asked[2])
 
 
 def _lines(
@@ -99,67 +92,33 @@ def _lines(
     lines = np.zeros((len(keys), shape.n), np.int64)
     if not len(keys):
         return lines
-    wanted = {key: place for place, key in enumerate(keys.tolist())}
-    places = wanted | {bare: wanted[key] for bare, key in merged.items() if key in wanted}
-    for key, bucket_s, n in _rows(snapshot, shape, dim, list(places), restriction):
-        lines[places[key], (bucket_s * 1000 - shape.from_ms) // shape.width_ms] += n
-    return lines
-
-
-def _rows(
-    snapshot: Snapshot, shape: Buckets, dim: Dim, keys: list[int], restriction: Restriction
-) -> list[tuple[Any, ...]]:
-    from_s, to_s = shape.from_ms // 1000, shape.to_ms // 1000
     if may_use_activity(dim, restriction):
-        source, values = _activity_of(shape, dim, keys)
-        return snapshot.rows(
+        wanted = {key: place for place, key in enumerate(keys.tolist())}
+        places = wanted | {bare: wanted[key] for bare, key in merged.items() if key in wanted}
+        source, values = activity_of(shape.span, dim, places)
+        for key, bucket_s, n in snapshot.rows(
             f"SELECT a.key, a.bucket_s, a.limited + a.probable FROM {source} AND a.limited + a.probable > 0",
             values,
-        )
-    source, values = cells_of(snapshot, [Span(shape.res, from_s, to_s)], restriction, VIOLATIONS)
-    column = COLUMN_OF[dim]
-    return snapshot.rows(
-        f"SELECT c.{column}, t.bucket_s, sum(t.n) FROM ({source}) t CROSS JOIN combos c ON c.combo = t.combo"
-        f" WHERE c.{column} IN (SELECT value FROM json_each(?)) GROUP BY 1, 2",
-        (*values, as_list(keys)),
-    )
-
-
-def _activity_of(shape: Buckets, dim: Dim, keys: list[int]) -> tuple[str, list[Any]]:
-    """Where the rows `a` of some names stand, and what is bound to it.
-
-    Consumers and addresses are many and have an index by name; of the others each bucket holds few rows.
-    """
-    from_s, to_s = shape.from_ms // 1000, shape.to_ms // 1000
-    if dim in INDEXED:
-        source = (
-            "json_each(?) j CROSS JOIN activity a INDEXED BY activity_by_key ON a.key = j.value"
-            f" WHERE a.dim = {int(dim)} AND a.dim BETWEEN 1 AND 2 AND a.res = ?"
-            " AND a.bucket_s >= ? AND a.bucket_s < ?"
-        )
-        return source, [as_list(keys), shape.res, from_s, to_s]
-    source = (
-        f"activity a WHERE a.res = ? AND a.dim = {int(dim)} AND a.bucket_s >= ? AND a.bucket_s < ?"
-        " AND a.key IN (SELECT value FROM json_each(?))"
-    )
-    return source, [shape.res, from_s, to_s, as_list(keys)]
-
-
-def _spread(shape: Buckets, bucket_s: IntArray, n: IntArray) -> IntArray:
-    found = np.zeros(shape.n, np.int64)
-    np.add.at(found, (bucket_s * 1000 - shape.from_ms) // shape.width_ms, n)
-    return found
+        ):
+            lines[places[key], shape.place(bucket_s)] += n
+        return lines
+    entries = read_entries(snapshot, [shape.span], restriction, (dim,), (REFUSED,))
+    named = merge(entries.columns[dim], merged)
+    for place, key in enumerate(keys.tolist()):
+        is_its = named == key
+        lines[place] = shape.spread(entries.bucket_s[is_its], entries.n[is_its])
+    return lines
 
 
 def read_past(
     snapshot: Snapshot, shape: Buckets, dim: Dim, keys: tuple[int, ...]
 ) -> tuple[tuple[int, int, int, int], ...]:
     """What names did: (bucket start in ms, requests, limited, probable), oldest first, no empty buckets."""
-    source, values = _activity_of(shape, dim, list(keys))
+    source, values = activity_of(shape.span, dim, keys)
     rows = snapshot.rows(f"SELECT a.bucket_s, a.requests, a.limited, a.probable FROM {source}", values)
     found: dict[int, list[int]] = {}
     for bucket_s, *counts in rows:
-        start_ms = shape.from_ms + (bucket_s * 1000 - shape.from_ms) // shape.width_ms * shape.width_ms
+        start_ms = shape.from_ms + int(shape.place(bucket_s)) * shape.width_ms
         held = found.setdefault(start_ms, [0, 0, 0])
         for place, n in enumerate(counts):
             held[place] += n

@@ -6,10 +6,13 @@ Finer totals are kept for a shorter time. `meta` says from when on each is whole
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
 
 from domain.windows import DAY_MS, RESOLUTIONS_MS, Window, ceil_ms, pieces, resolution_for
-from storage.codes import RES_CODES, meta_kept_from
+from storage.codes import RES_CODES, WIDTHS_S, meta_kept_from
 from storage.reading.connections import Snapshot
 
 MAX_BUCKETS = 20_000
@@ -22,6 +25,11 @@ class Span(NamedTuple):
     res: int
     from_s: int
     to_s: int
+
+    @property
+    def width_s(self) -> int:
+        """Seconds of one bucket."""
+        return WIDTHS_S[self.res]
 
 
 class Kept(NamedTuple):
@@ -87,6 +95,19 @@ class Buckets(NamedTuple):
     def to_ms(self) -> int:
         """The end of the last one."""
         return self.from_ms + self.n * self.width_ms
+
+    @property
+    def span(self) -> Span:
+        """All of them, at the resolution that they are summed from."""
+        return Span(self.res, self.from_ms // 1000, self.to_ms // 1000)
+
+    def place(self, bucket_s: Any) -> Any:
+        """Which bucket, from 0, holds what begins at `bucket_s` (one, or an array of them)."""
+        return (bucket_s * 1000 - self.from_ms) // self.width_ms
+
+    def spread(self, bucket_s: npt.NDArray[Any], n: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+        """Sums per bucket."""
+        return np.bincount(self.place(bucket_s), n, self.n).astype(np.int64)
 
 
 def buckets(window: Window, bucket_ms: int, kept: Kept) -> Buckets:

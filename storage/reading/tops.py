@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from domain.filters import Dimension
 from storage.codes import DIM_OF, OTHER_KEY, Dim
 from storage.reading.connections import Snapshot
-from storage.reading.sums import KeySums, is_real
+from storage.reading.sums import KeySums
 from storage.reading.words import Word, as_list, read_words, tokens_of
 from storage.rows import CellRow, Top, TopRow
 
@@ -15,22 +17,20 @@ MAX_ROWS = 1_000_000
 """What an export of names asks for: more than are told apart."""
 
 
-def largest(snapshot: Snapshot, sums: KeySums, limit: int) -> tuple[KeySums, dict[int, Word]]:
-    """The names with most violations, then most requests, ties by label; and their words."""
+def largest(
+    snapshot: Snapshot, sums: KeySums, limit: int, *, by_requests: bool = False
+) -> tuple[KeySums, dict[int, Word]]:
+    """The names with most violations, or else with most requests, ties by label; and their words."""
     limit = max(0, min(limit, MAX_ROWS))
-    violations, requests = sums.violations, sums.of("requests")
-    if len(sums.keys) > limit and limit:
-        order = np.lexsort((-requests, -violations))
-        edge = order[limit - 1]
-        is_above = (violations > violations[edge]) | (
-            (violations == violations[edge]) & (requests >= requests[edge])
-        )
-        sums = sums.only(is_above)
-        violations, requests = sums.violations, sums.of("requests")
-    labels = _labels(snapshot, sums)
-    ranks = np.argsort(np.argsort(np.array(labels, object), kind="stable"), kind="stable")
-    order = np.lexsort((sums.keys, ranks, -requests, -violations))[:limit]
-    sums = sums.only(order)
+    ranks = np.stack([-sums.violations, -sums.measures["requests"] * by_requests])
+    if len(sums.keys) > limit > 0:
+        # labels are looked up of those alone that may be listed
+        edge = ranks[:, np.lexsort((ranks[1], ranks[0]))[limit - 1]]
+        may_be = (ranks[0] < edge[0]) | ((ranks[0] == edge[0]) & (ranks[1] <= edge[1]))
+        sums, ranks = sums.only(may_be), ranks[:, may_be]
+    labels = np.array(_labels(snapshot, sums), object)
+    by_label = np.argsort(np.argsort(labels, kind="stable"), kind="stable")
+    sums = sums.only(np.lexsort((by_label, ranks[1], ranks[0]))[:limit])
     return sums, read_words(snapshot, sums.keys.tolist())
 
 
@@ -45,17 +45,31 @@ def _labels(snapshot: Snapshot, sums: KeySums) -> list[str]:
     return [rows.get(key, "") for key in sums.keys.tolist()]
 
 
-def top(snapshot: Snapshot, dimension: Dimension, sums: KeySums, limit: int, *, tells: bool) -> Top:
-    """The largest by violations. Those without any are not listed."""
+def top(
+    snapshot: Snapshot,
+    dimension: Dimension,
+    refused: KeySums,
+    limit: int,
+    requests_of: Callable[[KeySums], dict[int, int]] | None,
+) -> Top:
+    """The largest by violations. Those without any are not listed.
+
+    Args:
+        snapshot: What is read.
+        dimension: Of which they are names.
+        refused: Violations per name.
+        limit: How many are listed.
+        requests_of: Looks up all requests of some of these; None where no log tells.
+    """
     dim = DIM_OF[dimension]
-    sums = sums.only(sums.violations > 0)
-    listed, words = largest(snapshot, sums.only(sums.keys != OTHER_KEY), limit)
+    refused = refused.only(refused.violations > 0)
+    listed, words = largest(snapshot, refused.only(refused.keys != OTHER_KEY), limit)
     tokens = tokens_of(snapshot, dim, words.values())
+    asked = None if requests_of is None or dim == Dim.LIMIT else requests_of(listed)
     counts = zip(
         listed.keys.tolist(),
-        listed.of("limited").tolist(),
-        listed.of("probable").tolist(),
-        listed.of("requests").tolist(),
+        listed.measures["limited"].tolist(),
+        listed.measures["probable"].tolist(),
         listed.refused_s.tolist(),
         strict=True,
     )
@@ -65,17 +79,22 @@ def top(snapshot: Snapshot, dimension: Dimension, sums: KeySums, limit: int, *, 
             label=words[key].label,
             limited=limited,
             probable=probable,
-            requests=requests if tells and dim != Dim.LIMIT and requests >= limited + probable else None,
+            requests=None if asked is None else _told(asked[key], limited + probable),
             last_ms=refused_s * 1000,
         )
-        for key, limited, probable, requests, refused_s in counts
+        for key, limited, probable, refused_s in counts
     )
     return Top(
         rows=rows,
-        distinct=int(is_real(sums).sum()),
-        rest=int(sums.violations.sum()) - sum(row.violations for row in rows),
-        at_least=bool((sums.keys == OTHER_KEY).any()),
+        distinct=int(refused.is_real().sum()),
+        rest=int(refused.violations.sum()) - sum(row.violations for row in rows),
+        at_least=bool((refused.keys == OTHER_KEY).any()),
     )
+
+
+def _told(requests: int, violations: int) -> int | None:
+    """Fewer requests than refusals of them: no log told of all."""
+    return requests if requests >= violations else None
 
 
 def breakdown(
@@ -83,14 +102,14 @@ def breakdown(
 ) -> tuple[CellRow, ...]:
     """Every name, those folded together included."""
     dim = DIM_OF[dimension]
-    listed, words = largest(snapshot, sums, limit)
+    listed, words = largest(snapshot, sums, limit, by_requests=True)
     tokens = tokens_of(snapshot, dim, words.values())
     counts = zip(
         listed.keys.tolist(),
-        listed.of("limited").tolist(),
-        listed.of("probable").tolist(),
-        listed.of("requests").tolist(),
-        listed.of("s401").tolist(),
+        listed.measures["limited"].tolist(),
+        listed.measures["probable"].tolist(),
+        listed.measures["requests"].tolist(),
+        listed.measures["s401"].tolist(),
         listed.first_s.tolist(),
         listed.last_s.tolist(),
         strict=True,
@@ -99,7 +118,7 @@ def breakdown(
         CellRow(
             token=tokens[key],
             label=words[key].label,
-            requests=requests if tells and dim != Dim.LIMIT and requests >= limited + probable else None,
+            requests=_told(requests, limited + probable) if tells and dim != Dim.LIMIT else None,
             limited=limited,
             probable=probable,
             unauthorized=unauthorized,

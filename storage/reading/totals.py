@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from domain.events import Kind
 from domain.windows import Window
-from storage.codes import KIND_CODES, Dim
+from storage.codes import KIND_CODES, MEASURES, NONE_KEY, OTHER_KEY, Dim
+from storage.packs import PASSED, REFUSED
 from storage.reading.connections import Snapshot
+from storage.reading.entries import Entries, grouped, merge, read_entries
 from storage.reading.kinds import count_kind
 from storage.reading.restriction import Restriction
 from storage.reading.spans import Span
-from storage.reading.sums import KeySums, is_real, read_activity, read_cells
+from storage.reading.sums import MANY, may_use_activity, read_activity
 from storage.reading.trouble import gap_ms, has_gap
 from storage.rows import Totals
 
@@ -20,43 +21,27 @@ INEXACT_LOOKED_AT = 10_000
 """Reports that drop repeats, looked at for one that a filter leaves; where there are more, one is assumed."""
 
 
-class WindowSums(NamedTuple):
-    """Everything that was counted in a window under filters, three times over."""
-
-    everything: KeySums
-    consumers: KeySums
-    addresses: KeySums
-
-
-def read_window(
-    snapshot: Snapshot, spans: Sequence[Span], restriction: Restriction, merged: dict[int, int]
-) -> WindowSums:
-    """Sum a window."""
-    if restriction.dims:
-        cells = read_cells(snapshot, spans, restriction)
-        return WindowSums(*(cells.by(dim, merged) for dim in (Dim.ALL, Dim.CONSUMER, Dim.IP)))
-    return WindowSums(
-        *(read_activity(snapshot, spans, dim, restriction, merged) for dim in (Dim.ALL, Dim.CONSUMER, Dim.IP))
-    )
-
-
 def read_totals(
-    snapshot: Snapshot, window: Window, spans: Sequence[Span], restriction: Restriction, sums: WindowSums
+    snapshot: Snapshot,
+    window: Window,
+    spans: Sequence[Span],
+    restriction: Restriction,
+    merged: dict[int, int],
 ) -> Totals:
     """The number row. Cache and configuration have no consumer or address: filters do not apply to them."""
-    everything = sums.everything
-    limited, probable = everything.total("limited"), everything.total("probable")
-    requests = everything.total("requests")
+    refused = read_entries(snapshot, spans, restriction, (Dim.CONSUMER, Dim.IP), (REFUSED,))
+    counts = _counts(snapshot, spans, restriction, refused)
+    requests, violations = counts["requests"], counts["limited"] + counts["probable"]
     is_told = tells_of_traffic(snapshot) and not any(dim == Dim.LIMIT for dim, _ in restriction.include)
     return Totals(
-        requests=requests if is_told and requests >= limited + probable else None,
-        limited=limited,
-        probable=probable,
-        unauthorized=everything.total("s401"),
-        upstream_limited=everything.total("upstream_429"),
-        server_errors=everything.total("s5xx"),
-        consumers=_refused(sums.consumers),
-        addresses=_refused(sums.addresses),
+        requests=requests if is_told and requests >= violations else None,
+        limited=counts["limited"],
+        probable=counts["probable"],
+        unauthorized=counts["s401"],
+        upstream_limited=counts["upstream_429"],
+        server_errors=counts["s5xx"],
+        consumers=_different(refused, Dim.CONSUMER, merged),
+        addresses=_different(refused, Dim.IP, merged),
         cache_invalidations=count_kind(snapshot, spans, Kind.CACHE),
         config_changes=count_kind(snapshot, spans, Kind.CRUD),
         last_change_ms=_last_change_ms(snapshot, window),
@@ -65,15 +50,31 @@ def read_totals(
     )
 
 
+def _counts(
+    snapshot: Snapshot, spans: Sequence[Span], restriction: Restriction, refused: Entries
+) -> dict[str, int]:
+    """Every measure over everything that filters leave."""
+    if restriction.is_impossible:
+        return dict.fromkeys(MEASURES, 0)
+    dims = restriction.dims
+    dim = next(iter(dims)) if len(dims) == 1 else Dim.ALL
+    if dim not in MANY and may_use_activity(dim, restriction):
+        sums = read_activity(snapshot, spans, dim, restriction, {})
+        return {name: int(values.sum()) for name, values in sums.measures.items()}
+    passed = read_entries(snapshot, spans, restriction, (), (PASSED,))
+    return {name: refused.total(name) + passed.total(name) for name in MEASURES}
+
+
+def _different(refused: Entries, dim: Dim, merged: dict[int, int]) -> int:
+    keys, _ = grouped(merge(refused.columns[dim], merged))
+    return int((keys > max(NONE_KEY, OTHER_KEY)).sum())
+
+
 def tells_of_traffic(snapshot: Snapshot) -> bool:
     """Whether any sender tells about requests that were not refused: only then is a ratio one."""
     return bool(
         snapshot.value("SELECT EXISTS (SELECT 1 FROM sources WHERE requests > 0 OR way = 'http-log')")
     )
-
-
-def _refused(sums: KeySums) -> int:
-    return int((is_real(sums) & (sums.violations > 0)).sum())
 
 
 def _last_change_ms(snapshot: Snapshot, window: Window) -> int | None:
