@@ -181,6 +181,8 @@ def _of_feed(feed: FeedMemory, at_ms: int, watched_since_ms: int | None) -> Pres
     if at_ms - last_ms < late_ms:
         return Presence(Finding.HEARD, last_ms + late_ms)
     from_ms = max(last_ms, watched_since_ms or last_ms)
+    if feed.feed == Feed.DATA_PLANES:  # its control plane listened while we did not
+        from_ms = last_ms
     if from_ms - last_ms > HISTORY_MS or _is_unasked(feed, at_ms, late_ms):
         return Presence(Finding.UNWATCHED, None)
     if at_ms - from_ms < late_ms:

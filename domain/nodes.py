@@ -94,9 +94,14 @@ class Node:
         feed.problem, feed.is_telling = seen.why or "no answer", seen.is_telling
 
     def start(self, at_ms: int) -> bool:
-        """The node says that it started; returns whether that start is new, not told or inferred before."""
+        """The node says that it started; returns whether that start is new, not told or inferred before.
+
+        Only data planes keep their id when they start again; for others the same id means that their workers
+        were replaced (`kong reload`).
+        """
         before_ms, was_told = self.started_ms, self.is_start_told
-        if was_told and before_ms is not None and at_ms <= before_ms + RESTART_MS:
+        is_same = before_ms is not None and at_ms <= before_ms + RESTART_MS
+        if was_told and (is_same or self.role != "data_plane"):
             return False
         self.started_ms, self.is_start_told = at_ms, True
         if was_told:

@@ -13,6 +13,7 @@ from domain.events import PluginSeen
 from domain.filters import Dimension, Filters
 from domain.windows import Window
 from storage.batches import Batch, CollectorStatus, Gap, SourceBeat, Written
+from storage.node_rows import CachePast, ChurnRow, KindSeries, Nodes, Push, StateSpan, Targets
 from storage.rows import (
     CellRow,
     Entity,
@@ -155,6 +156,29 @@ class Reader(Protocol):
 
     def gaps(self, window: Window, limit: int = 200) -> tuple[Gap, ...]:
         """Known gaps that touch a window, newest first."""
+
+    def nodes(self, now_ms: int) -> Nodes:
+        """Every node as it is known now, the worst first. Where nobody watches, nobody is live."""
+
+    def node_history(self, window: Window, now_ms: int) -> tuple[StateSpan, ...]:
+        """The states of every node in a window, by node and time; no span before it was known."""
+
+    def target_health(self, window: Window) -> Targets:
+        """The health of upstream targets now, and how it changed in a window."""
+
+    def kind_series(
+        self, window: Window, bucket_ms: int, kind: str, by: str, event: str | None = None
+    ) -> KindSeries:
+        """Events of one kind per bucket, split by `entity_type` or `node`."""
+
+    def cache_past(self, window: Window) -> CachePast:
+        """What happened to caches in a window, one by one, and the changes around it."""
+
+    def churned_keys(self, window: Window, limit: int = 20) -> tuple[ChurnRow, ...]:
+        """Cache keys that were dropped again and again, most often first."""
+
+    def config_pushes(self, window: Window) -> tuple[Push, ...]:
+        """Configurations that nodes without a database took as a whole, newest first, at most 500."""
 
     def health(self) -> StoreHealth:
         """The store about itself. Costs no full scan."""

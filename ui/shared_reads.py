@@ -49,6 +49,13 @@ SHARED = frozenset(
         "gaps",
         "health",
         "plugins",
+        "nodes",
+        "node_history",
+        "target_health",
+        "kind_series",
+        "cache_past",
+        "churned_keys",
+        "config_pushes",
     }
 )
 """Questions whose answers are immutable and small."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import subprocess
@@ -12,6 +13,9 @@ from typing import Any
 
 import pytest
 
+from domain.cache_stories import Cause, Dropped, tell_stories
+from domain.windows import Window
+from storage.sqlite_reader import SqliteReader
 from tests.storage.filling import rows
 
 A, B, B2 = (
@@ -159,6 +163,33 @@ def test_an_invalidation_is_there_once_per_node_not_once_per_worker(database: Pa
     show("node, invalidations and purges", found)
     assert dict(found) == of_worker_0
     assert sum(of_worker_0.values()) == 502
+
+
+def test_every_change_reached_the_caches_of_every_node_that_was_there(database: Path) -> None:
+    window = Window(1_795_384_600_000, 1_795_384_970_000)
+    with contextlib.closing(SqliteReader(database, 5_000)) as reader:
+        past = reader.cache_past(window)
+        spans = reader.node_history(window, window.to_ms)
+    present: dict[str, list[tuple[int, int]]] = {}
+    for span in spans:
+        if span.state == "live":
+            present.setdefault(span.node, []).append((span.from_ms, span.to_ms))
+    dropped = [Dropped(e.at_ms, e.node or "", e.entity_type or "", e.key_masked or "") for e in past.events]
+    causes = [
+        Cause(c.at_ms, c.node, c.entity_type, c.entity_id, c.entity_name, c.scope) for c in past.changes
+    ]
+
+    stories, rest = tell_stories(dropped, causes, present, window.to_ms)
+
+    show("changes, seen by, of", sorted(Counter((s.seen, s.expected) for s in stories).items()))
+    assert len(stories) == 151
+    assert all(story.is_complete and story.seen == 2 for story in stories)
+    assert max(delay for story in stories for delay in story.delays_ms.values()) < 5_000
+    assert {(burst.entity_types, burst.is_purge) for burst in rest} == {
+        (("admin",), False),
+        (("consumers",), False),
+        ((), True),
+    }
 
 
 def test_a_deleted_target_has_no_health_any_more(database: Path) -> None:

@@ -142,6 +142,10 @@ def test_silence_before_we_listened_says_nothing(
     assert found.finding is finding
 
 
+def test_a_control_plane_listened_while_we_did_not() -> None:
+    assert presence([feed(Feed.DATA_PLANES, 32 * 3_600)], T, T - 1_000).finding is Finding.SILENT
+
+
 L, A, X, N, D, I, U = (  # noqa: E741 - as in the table below
     NodeState.LIVE,
     NodeState.LATE,
