@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from collector.wire.changes import NAMED, entity_seen, plugin_seen
-from collector.wire.fields import shown, text
+from collector.wire.fields import integer, shown, text
 from collector.wire.json_bytes import parse_json
 from domain.errors import DecodeError, excerpt
 from domain.events import Decoded
@@ -64,7 +64,7 @@ def entities_decoded(collection: str, items: Iterable[Mapping[str, Any]], *, at_
 
 
 def plugins_decoded(items: Iterable[Mapping[str, Any]], *, at_ms: int, complete: bool) -> Decoded:
-    """Listed plugins.
+    """Listed plugins: each as it has been since Kong last updated it.
 
     Args:
         items: Of one page, or of all of them.
@@ -73,8 +73,14 @@ def plugins_decoded(items: Iterable[Mapping[str, Any]], *, at_ms: int, complete:
     """
     decoded = Decoded(entries=1, plugins_complete=complete)
     for item in items:
-        decoded.plugins += plugin_seen(item, at_ms)
+        decoded.plugins += plugin_seen(item, _unchanged_since_ms(item, at_ms))
     return decoded
+
+
+def _unchanged_since_ms(item: Mapping[str, Any], at_ms: int) -> int:
+    """Since when a listed entity has been as it is: Kong's `updated_at`, in seconds."""
+    updated_s = integer(item.get("updated_at"))
+    return at_ms if updated_s is None or updated_s <= 0 else min(updated_s * 1000, at_ms)
 
 
 def object_of(value: Any, where: str) -> dict[str, Any]:

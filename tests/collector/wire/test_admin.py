@@ -158,6 +158,17 @@ def test_listed_plugins_are_remembered_with_where_they_apply() -> None:
     assert plugin.config == {"minute": 5, "redis": {"password": "[redacted]"}}
 
 
+@pytest.mark.parametrize(
+    ("updated_at", "since_ms"),
+    [(1_795_384_000, 1_795_384_000_000), (None, NOW_MS), (0, NOW_MS), (2_000_000_000, NOW_MS), ("x", NOW_MS)],
+)
+def test_a_listed_plugin_has_been_so_since_it_was_updated(updated_at: Any, since_ms: int) -> None:
+    """A list that is read now and then does not tell when something changed; Kong does."""
+    item = {"id": "p1", "name": "rate-limiting", "updated_at": updated_at}
+
+    assert plugins_decoded([item], at_ms=NOW_MS, complete=True).plugins[0].at_ms == since_ms
+
+
 def test_a_node_that_does_not_answer_is_seen_not_answering() -> None:
     [seen] = silence_decoded("connection refused", at_ms=NOW_MS, asked_at="http://b:8001").nodes
 
