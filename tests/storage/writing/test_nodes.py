@@ -44,8 +44,8 @@ def batch(*signs: NodeSeen, at_s: float | None = None, way: str = "stream", **mo
 
 def fail_after_hearing(store: SqliteStore, seen: NodeSeen) -> None:
     with store._one_transaction():
-        store._nodes.take(batch(seen))
-        store._nodes.hear()
+        store._books.nodes.take(batch(seen))
+        store._books.nodes.hear()
         raise ZeroDivisionError
 
 

@@ -47,7 +47,7 @@ def polled(
 
 def fail_after_hearing(store: SqliteStore, event: Event) -> None:
     with store._one_transaction():
-        store._targets.is_news(event)
+        store._books.targets.is_news(event)
         raise ZeroDivisionError
 
 
