@@ -39,9 +39,12 @@ class EntityBook:
         self._bare: dict[tuple[int, str], int] = {}
         self._who: dict[tuple[int, str, str | None], tuple[int, int | None]] = {}
         self._nodes: dict[str, int] = {}
+        self.names_version = 0
+        """Changes whenever a name, or which key an entity has, may have changed."""
 
     def forget(self) -> None:
         """Drop everything remembered: it may have been rolled back."""
+        self.names_version += 1
         caches = (self._latest, self._deleted, self._attributes, self._bare, self._who, self._nodes)
         for cache in caches:
             cache.clear()
@@ -83,6 +86,10 @@ class EntityBook:
                 self._nodes.clear()
             key = self._nodes[node_id] = self._key_of(Dim.NODE, node_id, None)
         return key
+
+    def is_deleted(self, dim: Dim, entity_id: str | None) -> bool:
+        """Whether an entity is known as deleted, so that each sighting may be its return."""
+        return entity_id is not None and (ENTITY_TYPE_OF[dim], entity_id) in self._deleted
 
     def saw(self, seen: EntitySeen) -> None:
         """Take in one sighting.
@@ -250,6 +257,7 @@ class EntityBook:
 
     def _refresh(self, entity_type: str, entity_id: str) -> None:
         """Write the latest name where readers look for it, and join it with what came without an id."""
+        self.names_version += 1
         self._bare.clear()
         runs = self._runs(entity_type, entity_id)
         if not runs:
@@ -290,11 +298,16 @@ class EntityBook:
                 (entity_type, entity_id),
             ).fetchone()
             found = row[0] if row else None
-        if found is not None and at_ms > found + REVIVE_AFTER_MS:
+        if found is None:
+            return
+        if at_ms > found + REVIVE_AFTER_MS:
             self._mark(entity_type, entity_id, None)
             self._deleted.pop((entity_type, entity_id), None)
+        else:
+            self._deleted[entity_type, entity_id] = found
 
     def _mark(self, entity_type: str, entity_id: str, deleted_ms: int | None) -> None:
+        self.names_version += 1
         self._connection.execute(
             "UPDATE entities SET deleted_ms = ? WHERE entity_type = ? AND entity_id = ?",
             (deleted_ms, entity_type, entity_id),

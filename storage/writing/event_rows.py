@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -28,11 +28,10 @@ from storage.codes import (
     outcome_of_status,
 )
 from storage.packing import pack_id, pack_payload, request_id_in
-from storage.writing.entities import EntityBook
+from storage.writing.details import Details, details_of
 from storage.writing.keys import KeyBook, check_instant, check_integer, check_text
-from storage.writing.rollups import Combo
+from storage.writing.places import PlaceBook
 
-MAX_JSON_CHARS = 1_048_576
 MAX_TYPES = 5_000
 """Kinds and event names told apart; a sender that makes up more has them under `~other`."""
 _CHUNK = 400
@@ -44,6 +43,8 @@ _ADD_BLOCK = (
     "INSERT INTO event_blocks VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n,"
     " min_at_ms = min(min_at_ms, excluded.min_at_ms), max_at_ms = max(max_at_ms, excluded.max_at_ms)"
 )
+_AT_MS, _TYPE_ID = 4, 3
+"""Places in a row of `events`."""
 
 
 class _Response(msgspec.Struct):
@@ -57,37 +58,41 @@ class _Entry(msgspec.Struct):
 _ENTRY = msgspec.json.Decoder(_Entry)
 
 
-class Prepared(NamedTuple):
+class Prepared(msgspec.Struct, gc=False):
     """One event, every word replaced by its number."""
 
-    row: tuple[Any, ...]
-    details: tuple[Any, ...] | None
-    payload: bytes | str | None
-    at_ms: int
+    kind: int
     type_id: int
-    entity_type: int
+    at_ms: int
+    lag_ms: int
+    flags: int
     certainty: int
     is_exact: bool
-    flags: int
-    status: int | None
+    source: int
     combo_keys: tuple[int, int, int, int, int, int]
     """consumer, ip, service, route, node, limit"""
+    status: int | None
     evidence: int | None
+    consumer_name: int | None
+    service_name: int | None
+    route_name: int | None
+    request_id: str | None
+    entity_type: int
+    is_violation: bool
+    """Whether it says that a limit refused, surely or probably."""
+    is_open: bool
+    """Whether the plugins of its route may tell more than the entry did."""
+    payload: bytes | str | None
+    details: Details | None
 
     @property
-    def is_violation(self) -> bool:
-        """Whether it says that a limit refused, surely or probably."""
-        return self.certainty in {CERTAIN, PROBABLE}
+    def is_request(self) -> bool:
+        """Whether it is one request, which then counts in the traffic totals too."""
+        return bool(self.flags & IS_REQUEST)
 
-    @property
-    def is_open(self) -> bool:
-        """Whether the plugins of its route may tell more than the entry did."""
-        return (
-            self.certainty in {PROBABLE, RULED_OUT}
-            and self.is_exact
-            and bool(self.flags & IS_REQUEST)
-            and self.status is not None
-        )
+    def set_aside(self) -> None:
+        """Its request was counted as traffic already."""
+        self.flags |= ASIDE
 
 
 def outcome_of(certainty: int, flags: int, status: int | None) -> int | None:
@@ -100,43 +105,36 @@ def outcome_of(certainty: int, flags: int, status: int | None) -> int | None:
     return outcome_of_status(status or 0) if is_new_request else None
 
 
-def combo_of(keys: tuple[int, int, int, int, int, int], outcome: int) -> Combo:
-    """The combination that an event counts under."""
-    return (*keys, outcome)
-
-
 class EventRows:
     """Gathers the rows of one transaction."""
 
-    def __init__(self, connection: sqlite3.Connection, keys: KeyBook, entities: EntityBook) -> None:
+    def __init__(self, connection: sqlite3.Connection, keys: KeyBook, places: PlaceBook) -> None:
         self._connection = connection
         self._keys = keys
-        self._entities = entities
+        self._places = places
         self._types: dict[tuple[str, str], int] = {}
-        self.type_counts: dict[int, int] = {}
+        self._type_counts: Counter[int] = Counter()
         self.last_seq = 0
         self._waiting: list[tuple[Any, ...]] = []
         self._details: list[tuple[Any, ...]] = []
         self._payloads: list[tuple[int, bytes | str]] = []
         self._judgements: list[tuple[Any, ...]] = []
-        self._blocks: dict[int, list[int]] = {}
         self._new_ids: set[bytes | str] = set()
 
     def forget(self) -> None:
         """Drop what waits and everything remembered."""
         self._types.clear()
-        self.type_counts.clear()
+        self._type_counts.clear()
         self._waiting.clear()
         self._details.clear()
         self._payloads.clear()
         self._judgements.clear()
-        self._blocks.clear()
         self._new_ids.clear()
 
-    def known_ids(self, events: Iterable[Event]) -> set[bytes | str]:
-        """Which of these are stored already, or gathered in this transaction, as packed ids."""
-        ids = list({packed for event in events if (packed := _try_pack(event.id)) is not None})
-        known = self._new_ids.intersection(ids)
+    def known_ids(self, packed_ids: Iterable[bytes | str | None]) -> set[bytes | str | None]:
+        """Which of these are stored already, or gathered in this transaction."""
+        ids = list({packed for packed in packed_ids if packed is not None})
+        known: set[bytes | str | None] = set(self._new_ids.intersection(ids))
         for start in range(0, len(ids), _CHUNK):
             part = ids[start : start + _CHUNK]
             marks = ", ".join("?" * len(part))
@@ -152,75 +150,59 @@ class EventRows:
         """
         keys, at_ms = self._keys, event.at_ms
         check_instant(at_ms, "at_ms")
-        check_integer(event.status, "status")
-        payload = None if event.payload is None else pack_payload(event.payload)
-        consumer, consumer_name, is_bare = self._entities.who(
-            Dim.CONSUMER, event.consumer_id, event.consumer, at_ms
-        )
-        service, service_name, _ = self._entities.who(Dim.SERVICE, event.service_id, event.service, at_ms)
-        route, route_name, _ = self._entities.who(Dim.ROUTE, event.route_id, event.route, at_ms)
-        combo_keys = (
-            consumer,
-            keys.key(Dim.IP, event.ip),
-            service,
-            route,
-            self._entities.node(event.node),
-            keys.limit(event.limit_name, event.limit_value, event.window_s),
-        )
+        if event.status is not None:
+            check_integer(event.status, "status")
+        place = self._places.of(event)
         certainty = CERTAINTY_CODES.get(event.certainty, 0)
-        flags = (
-            bool(event.at_suspect) * AT_SUSPECT + bool(event.is_request) * IS_REQUEST + is_bare * NAMED_ONLY
-        )
-        type_id = self._type(event.kind, event.event)
-        evidence = None if event.evidence is None else keys.key(Dim.TEXT, event.evidence)
-        row = (
+        flags = IS_REQUEST if event.is_request else 0
+        if event.at_suspect:
+            flags |= AT_SUSPECT
+        if place.is_bare:
+            flags |= NAMED_ONLY
+        is_exact = bool(event.exact)
+        return Prepared(
             KIND_CODES.get(event.kind, UNKNOWN_KIND),
-            type_id,
+            self._type(event.kind, event.event),
             at_ms,
             received_ms - at_ms,
+            flags,
+            certainty,
+            is_exact,
             source,
-            evidence,
-            consumer_name,
-            service_name,
-            route_name,
+            (
+                place.consumer,
+                keys.key(Dim.IP, event.ip),
+                place.service,
+                place.route,
+                place.node,
+                keys.limit(event.limit_name, event.limit_value, event.window_s),
+            ),
+            event.status,
+            None if event.evidence is None else keys.key(Dim.TEXT, event.evidence),
+            place.consumer_name,
+            place.service_name,
+            place.route_name,
             _extra_request_id(event),
-        )
-        return Prepared(
-            row=row,
-            details=self._details_of(event),
-            payload=payload,
-            at_ms=at_ms,
-            type_id=type_id,
-            entity_type=0 if event.entity_type is None else keys.key(Dim.TEXT, event.entity_type),
-            certainty=certainty,
-            is_exact=bool(event.exact),
-            flags=flags,
-            status=event.status,
-            combo_keys=combo_keys,
-            evidence=evidence,
+            0 if event.entity_type is None else keys.key(Dim.TEXT, event.entity_type),
+            certainty in {CERTAIN, PROBABLE},
+            certainty in {PROBABLE, RULED_OUT}
+            and is_exact
+            and bool(flags & IS_REQUEST)
+            and event.status is not None,
+            None if event.payload is None else pack_payload(event.payload),
+            details_of(event, keys),
         )
 
     def add(self, packed_id: bytes | str, ready: Prepared, *, counted: bool, answer_bytes: int | None) -> int:
         """Gather an event's rows; returns its arrival number."""
         self.last_seq = seq = self.last_seq + 1
         self._new_ids.add(packed_id)
-        (
-            kind,
-            type_id,
-            at_ms,
-            lag_ms,
-            source,
-            evidence,
-            consumer_name,
-            service_name,
-            route_name,
-            request_id,
-        ) = ready.row
         consumer, ip, service, route, node, limit = ready.combo_keys
         self._waiting.append(
-            (seq, packed_id, kind, type_id, at_ms, lag_ms, ready.flags, int(not ready.is_exact), int(counted),
-             ready.certainty, source, node, consumer, ip, service, route, limit, ready.status, evidence,
-             consumer_name, service_name, route_name, request_id)
+            (seq, packed_id, ready.kind, ready.type_id, ready.at_ms, ready.lag_ms, ready.flags,
+             not ready.is_exact, counted, ready.certainty, ready.source, node, consumer, ip, service, route,
+             limit, ready.status, ready.evidence, ready.consumer_name, ready.service_name, ready.route_name,
+             ready.request_id)
         )  # fmt: skip
         if ready.details is not None:
             self._details.append((seq, *ready.details))
@@ -228,23 +210,31 @@ class EventRows:
             self._payloads.append((seq, ready.payload))
         if ready.is_open:
             self._judgements.append(
-                (seq, at_ms, ready.certainty, ready.status, answer_bytes, limit, evidence)
+                (seq, ready.at_ms, ready.certainty, ready.status, answer_bytes, limit, ready.evidence)
             )
-        self._note_block(seq, at_ms)
-        self.type_counts[type_id] = self.type_counts.get(type_id, 0) + 1
         return seq
 
     def flush(self) -> None:
         """Write what was gathered."""
+        if not self._waiting:
+            return
         many = self._connection.executemany
         many(_ADD_EVENT, self._waiting)
-        many(_ADD_DETAILS, self._details)
+        if self._details:
+            many(_ADD_DETAILS, self._details)
         many("INSERT INTO payloads VALUES (?, ?)", self._payloads)
         many("INSERT INTO judgements VALUES (?, ?, ?, ?, ?, ?, ?)", self._judgements)
-        many(_ADD_BLOCK, [(block, *sums) for block, sums in self._blocks.items()])
+        many(_ADD_BLOCK, self._blocks())
+        self._type_counts.update([row[_TYPE_ID] for row in self._waiting])
         for rows in (self._waiting, self._details, self._payloads, self._judgements):
             rows.clear()
-        self._blocks.clear()
+
+    def _blocks(self) -> list[tuple[int, int, int, int]]:
+        """(block, how many, oldest, newest) of what was gathered: arrival numbers follow each other."""
+        moments: dict[int, list[int]] = {}
+        for row in self._waiting:
+            moments.setdefault(row[0] >> BLOCK_BITS, []).append(row[_AT_MS])
+        return [(block, len(found), min(found), max(found)) for block, found in moments.items()]
 
     def finish(self) -> None:
         """Write what is left, and add to how many there were ever of each kind and event."""
@@ -252,19 +242,9 @@ class EventRows:
         self._new_ids.clear()
         self._connection.executemany(
             "UPDATE event_types SET n = n + ? WHERE type_id = ?",
-            [(n, type_id) for type_id, n in self.type_counts.items()],
+            [(n, type_id) for type_id, n in self._type_counts.items()],
         )
-        self.type_counts.clear()
-
-    def _note_block(self, seq: int, at_ms: int) -> None:
-        block = seq >> BLOCK_BITS
-        sums = self._blocks.get(block)
-        if sums is None:
-            self._blocks[block] = [1, at_ms, at_ms]
-            return
-        sums[0] += 1
-        sums[1] = min(sums[1], at_ms)
-        sums[2] = max(sums[2], at_ms)
+        self._type_counts.clear()
 
     def _type(self, kind: str, event: str) -> int:
         found = self._types.get((kind, event))
@@ -290,45 +270,14 @@ class EventRows:
         )
         return cursor.lastrowid or 0
 
-    def _details_of(self, event: Event) -> tuple[Any, ...] | None:
-        words = (
-            event.entity_type,
-            event.operation,
-            event.actor,
-            event.cache,
-            event.upstream,
-            event.target,
-            event.health,
-        )
-        texts = (event.entity_id, event.entity_name, event.key_masked)
-        if not any(v is not None for v in (*words, *texts, event.before, event.after)):
-            return None
-        for text in texts:
-            if text is not None:
-                check_text(text)
-        entity_type, operation, actor, cache, upstream, target, health = (
-            None if word is None else self._keys.key(Dim.TEXT, word) for word in words
-        )
-        before, after = _as_json(event.before), _as_json(event.after)
-        return (
-            entity_type,
-            event.entity_id,
-            event.entity_name,
-            operation,
-            actor,
-            cache,
-            event.key_masked,
-            upstream,
-            target,
-            health,
-            before,
-            after,
-        )
-
 
 def try_pack(event_id: Any) -> bytes | str | None:
     """The packed id; None when it cannot be stored."""
-    return _try_pack(event_id)
+    try:
+        check_text(event_id)
+    except ValueError:
+        return None
+    return pack_id(event_id)
 
 
 def answer_bytes_in(payload: bytes | None) -> int | None:
@@ -342,25 +291,9 @@ def answer_bytes_in(payload: bytes | None) -> int | None:
     return number_in(entry.response.headers, "content-length")
 
 
-def _try_pack(event_id: Any) -> bytes | str | None:
-    try:
-        check_text(event_id)
-    except ValueError:
-        return None
-    return pack_id(event_id)
-
-
 def _extra_request_id(event: Event) -> str | None:
     """The request id where the event's own id does not hold it."""
     if event.request_id is None or event.request_id == request_id_in(event.id):
         return None
     check_text(event.request_id)
     return event.request_id
-
-
-def _as_json(value: dict[str, Any] | None) -> str | None:
-    if value is None:
-        return None
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    check_text(text, MAX_JSON_CHARS)
-    return text

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlite3
 
 from storage.codes import BLOCK_BITS, CERTAIN, NONE_KEY, PROBABLE
-from storage.writing.event_rows import EventRows, Prepared, combo_of, outcome_of
+from storage.writing.event_rows import EventRows, Prepared, outcome_of
 from storage.writing.rollups import Rollups
 
 NEAR_MS = 10_000
@@ -77,7 +77,7 @@ class HookBook:
         self._connection.execute("UPDATE events SET counted = ? WHERE seq = ?", (int(should), seq))
         outcome = outcome_of(certainty, flags, status)
         if outcome is not None and certainty in {CERTAIN, PROBABLE}:
-            combo = combo_of((consumer, ip, service, route, node, limit), outcome)
+            combo = (consumer, ip, service, route, node, limit, outcome)
             self._rollups.add(at_ms, combo, 1 if should else -1)
         return True
 

@@ -225,9 +225,11 @@ def _named_in(batch: Batch) -> Iterator[NodeSeen]:
     events = ((event.node, event.at_ms) for event in batch.decoded.events)
     traffic = ((item.node, item.at_ms) for item in batch.decoded.traffic)
     for node, at_ms in (*events, *traffic):
-        if node is not None and _is_storable(node) and isinstance(at_ms, int):
-            newest[node] = max(at_ms, newest.get(node, 0))
+        if node is not None and isinstance(at_ms, int) and at_ms >= newest.get(node, 0):
+            newest[node] = at_ms
     for node, at_ms in newest.items():
+        if not _is_storable(node):
+            continue
         yield NodeSeen(at_ms=at_ms, via=Feed.EVENTS, node=node)
 
 

@@ -13,7 +13,7 @@ from domain.events import Certainty
 from domain.plugins import plugins_in_force
 from domain.violations import Judgement, settle
 from storage.codes import BLOCK_BITS, CERTAIN, CERTAINTIES, CERTAINTY_CODES, FIRST_KEY, PROBABLE, Dim
-from storage.writing.event_rows import combo_of, outcome_of
+from storage.writing.event_rows import outcome_of
 from storage.writing.hooks import HookBook
 from storage.writing.keys import KeyBook
 from storage.writing.plugins import PluginBook
@@ -163,5 +163,5 @@ class Settlement:
     def _recount(self, row: _Row, certainty: int, limit: int, n: int) -> None:
         outcome = outcome_of(certainty, row.flags, row.status)
         if outcome is not None:
-            keys = (row.consumer, row.ip, row.service, row.route, row.node, limit)
-            self._rollups.add(row.at_ms, combo_of(keys, outcome), n)
+            combo = (row.consumer, row.ip, row.service, row.route, row.node, limit, outcome)
+            self._rollups.add(row.at_ms, combo, n)

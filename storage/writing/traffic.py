@@ -8,8 +8,8 @@ from collections import OrderedDict
 from domain.events import Traffic
 from domain.windows import MINUTE_MS
 from storage.codes import NONE_KEY, OTHER_KEY, Dim, outcome_of_status
-from storage.writing.entities import EntityBook
 from storage.writing.keys import KeyBook, check_instant, check_integer
+from storage.writing.places import PlaceBook
 from storage.writing.resends import ResendMemory
 from storage.writing.rollups import Combo, Rollups
 
@@ -30,19 +30,18 @@ class TrafficFolder:
         self,
         connection: sqlite3.Connection,
         keys: KeyBook,
-        entities: EntityBook,
+        places: PlaceBook,
         rollups: Rollups,
         resends: ResendMemory,
         most_addresses: int,
     ) -> None:
         self._connection = connection
         self._keys = keys
-        self._entities = entities
+        self._places = places
         self._rollups = rollups
         self._resends = resends
         self._most_addresses = most_addresses
         self._addresses: OrderedDict[int, set[str]] = OrderedDict()
-        self._combos: dict[tuple[object, ...], Combo] = {}
         self.folded = 0
         """Requests of this transaction whose address was not told apart."""
 
@@ -53,7 +52,6 @@ class TrafficFolder:
 
     def finish(self) -> None:
         """The transaction is over."""
-        self._combos.clear()
         self.folded = 0
 
     def fold(self, traffic: Traffic) -> int:
@@ -68,22 +66,7 @@ class TrafficFolder:
             raise ValueError(f"count is {traffic.count}, expected 1 to {MAX_COUNT}")
         if self._resends.is_known(traffic.fingerprint):
             return 0
-        what = (
-            traffic.at_ms // MINUTE_MS,
-            traffic.consumer_id,
-            traffic.ip,
-            traffic.route_id,
-            traffic.node,
-            traffic.status,
-            traffic.consumer,
-            traffic.service_id,
-            traffic.service,
-            traffic.route,
-            traffic.upstream_limited,
-        )
-        combo = self._combos.get(what)
-        if combo is None:
-            combo = self._combos[what] = self._combo(traffic)
+        combo = self._combo(traffic)
         self._rollups.add(traffic.at_ms, combo, traffic.count)
         self._resends.add(traffic.fingerprint)
         if combo[1] == OTHER_KEY:
@@ -91,13 +74,13 @@ class TrafficFolder:
         return traffic.count
 
     def _combo(self, traffic: Traffic) -> Combo:
-        who, at_ms = self._entities.who, traffic.at_ms
+        place = self._places.of(traffic)
         return (
-            who(Dim.CONSUMER, traffic.consumer_id, traffic.consumer, at_ms)[0],
-            self._address(traffic.ip, at_ms),
-            who(Dim.SERVICE, traffic.service_id, traffic.service, at_ms)[0],
-            who(Dim.ROUTE, traffic.route_id, traffic.route, at_ms)[0],
-            self._entities.node(traffic.node),
+            place.consumer,
+            self._address(traffic.ip, traffic.at_ms),
+            place.service,
+            place.route,
+            place.node,
             NONE_KEY,
             outcome_of_status(traffic.status, upstream_limited=traffic.upstream_limited),
         )

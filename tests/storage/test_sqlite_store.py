@@ -299,7 +299,7 @@ def test_after_a_failure_nothing_is_remembered_that_is_not_on_disk(
             plugin("p-9"),
         ]
         with monkeypatch.context() as patch:
-            patch.setattr(store._rollups, "flush", fail)
+            patch.setattr(store._books.rollups, "flush", fail)
             with pytest.raises(OverflowError):
                 put(store, *everything)
         keys = one(path, "SELECT count(*) FROM keys")
