@@ -1,8 +1,8 @@
-"""The parts of one write transaction; `storage.sqlite_store` puts them together.
+"""The parts of one write transaction; `intake` and `books` put them together.
 
 - `keys`: words -> small integers
-- `entities`: names over time
-- `event_rows`: events into rows; `hooks`: which repeats count
+- `entities`: names over time; `places`: whose request it was and where it went
+- `event_rows`, `details`: events into rows; `hooks`: which repeats count
 - `resends`: log entries that came before
 - `rollups`: totals; `packs`: totals of hours and days that are over
 - `sources`: cursors, senders, gaps, quarantine, the collector's status

@@ -40,7 +40,9 @@ def test_a_rename_within_the_minute_shows_at_once(path: Path) -> None:
         ("new",),
         ("new",),
     ]
-    assert rows(path, "SELECT name, valid_from_ms FROM entity_names WHERE entity_type = 'consumers'") == [
+    assert rows(
+        path, "SELECT name, valid_from_ms FROM entity_names WHERE entity_type = 'consumers' ORDER BY 2"
+    ) == [
         ("old", NOW_MS),
         ("new", NOW_MS + 10_000),
     ]
@@ -62,7 +64,10 @@ def test_a_name_without_an_id_is_read_anew_when_names_change(path: Path) -> None
         put(store, refusal(3, consumer_id=None, consumer="acme"))
 
     assert rows(path, "SELECT DISTINCT consumer_id FROM violations") == [("c-9",)]
-    by_id = "SELECT count(*) FROM events e JOIN keys k ON k.key_id = e.consumer WHERE k.value = 'c-9' AND k.dim = ?"
+    by_id = (
+        "SELECT count(*) FROM events e JOIN keys k ON k.key_id = e.consumer"
+        " WHERE k.value = 'c-9' AND k.dim = ?"
+    )
     assert one(path, by_id, Dim.CONSUMER) == 2
 
 
