@@ -160,9 +160,9 @@ def usual_total(past: Past, window: Window) -> Band | None:
 
     Spans of up to a day are compared with the same time of earlier days, of the same weekday where enough
     are known; longer ones with the same days of earlier weeks; and where the past is too short for that,
-    with the spans right before. The ends are widened to whole buckets.
+    with the spans right before. An end that cuts a bucket takes its share of it.
     """
-    span = window.aligned(past.width_ms)
+    span = window
     if not span.length_ms:
         return None
     step_ms = DAY_MS if span.length_ms <= DAY_MS else ceil_ms(span.length_ms, WEEK_MS)
@@ -238,8 +238,17 @@ def _totals(past: Past, span: Window, step_ms: int) -> list[tuple[int, int]]:
             break
         if to_ms > known.to_ms or _missing_ms(past.gaps, from_ms, to_ms) > GAP_SHARE * (to_ms - from_ms):
             continue
-        found.append((back, sum(past.counts.get(at, 0) for at in range(from_ms, to_ms, past.width_ms))))
+        found.append((back, _count(past, from_ms, to_ms)))
     return found
+
+
+def _count(past: Past, from_ms: int, to_ms: int) -> int:
+    """What a span counted; of a bucket that it cuts, the part that lies in it."""
+    width_ms, total = past.width_ms, 0.0
+    for start_ms in range(floor_ms(from_ms, width_ms), to_ms, width_ms):
+        inside_ms = min(to_ms, start_ms + width_ms) - max(from_ms, start_ms)
+        total += past.counts.get(start_ms, 0) * inside_ms / width_ms
+    return round(total)
 
 
 def _missing_ms(gaps: Iterable[tuple[int, int]], from_ms: int, to_ms: int) -> int:

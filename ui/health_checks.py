@@ -15,9 +15,8 @@ from settings import Settings
 from storage.batches import Gap
 from storage.rows import Freshness, SourceState, StoreHealth
 from ui import wording as words
-from ui.live_state import COLLECTOR_SILENT_MS, Cause, Feed, FeedState
+from ui.live_state import COLLECTOR_SILENT_MS, Cause, Feed, FeedState, is_connected
 from ui.server.status import ChildState, ChildStatus
-from ui.wording_live import CAUSES
 
 MEGABYTE = 1_000_000
 LITTLE_DISK_BYTES = 2_000 * MEGABYTE
@@ -140,10 +139,11 @@ def _feed(checked: Checked) -> Iterator[Problem]:
         return
     if feed.cause not in (Cause.NOTHING_ARRIVES, Cause.SENDERS_GONE):
         return
+    is_long = (feed.age_ms or 0) > SILENT_SOURCE_MS or feed.cause == Cause.SENDERS_GONE
     yield Problem(
-        severity=Severity.HIGH,
-        what=f"Nothing has arrived for {words.duration(feed.age_ms)}: {CAUSES[feed.cause]}.",
-        so="Nothing newer than that is shown. It may be quiet, or we may be blind: nobody tells which.",
+        severity=Severity.HIGH if is_long else Severity.NOTICE,
+        what=f"Nothing has arrived for {words.duration(feed.age_ms)}.",
+        so="It may be quiet, or we may be blind: HTTP senders give no sign of life between two requests.",
         do="Send a request through Kong. If it does not show up within seconds, see docs/connect-kong.md.",
     )
 
@@ -153,10 +153,11 @@ def _senders(checked: Checked) -> Iterator[Problem]:
         heard_ms = heard_of(source)
         if heard_ms is None or checked.now_ms - heard_ms > FORGOTTEN_SOURCE_MS:
             continue
-        if source.connected is False:
+        if source.connected is not None and not is_open(source, checked.freshness):
             yield Problem(
                 severity=Severity.HIGH,
-                what=f"The stream of {named(source)} is closed, {words.ago(heard_ms, checked.now_ms)}.",
+                what=f"The stream of {named(source)} is closed; last heard "
+                f"{words.ago(heard_ms, checked.now_ms)}.",
                 so="What that node refuses since then is not shown, until it reconnects and sends it.",
                 do="See whether the node runs and reaches the collector's ws_listen; its log says more.",
             )
@@ -281,12 +282,17 @@ def named(source: SourceState) -> str:
     return source.hostname or source.source
 
 
-def source_state(source: SourceState, now_ms: int) -> tuple[str, str]:
+def is_open(source: SourceState, freshness: Freshness) -> bool:
+    """Whether its stream is open, by the collector's word; no word, and it is not."""
+    return freshness.collector is not None and is_connected(source, freshness.collector.beat_ms)
+
+
+def source_state(source: SourceState, freshness: Freshness, now_ms: int) -> tuple[str, str]:
     """(icon and word, tone) of a sender."""
     heard_ms = heard_of(source)
-    if source.connected:
-        return "● connected", ""
-    if source.connected is False:
+    if source.connected is not None:
+        if is_open(source, freshness):
+            return "● connected", ""
         return "✕ closed", "critical" if _is_recent(heard_ms, now_ms) else "faint"
     if source.way == "replay":
         return "○ replayed", "faint"

@@ -68,7 +68,7 @@ class Portrait:
 
     def usual(self, measure: Measure) -> Band | None:
         """What spans as long as the window came to before it; None when too little is known."""
-        if self.window.length_ms >= HOUR_MS and self.window.from_ms % HOUR_MS == 0:
+        if self.window.length_ms >= HOUR_MS:
             before = Window(self.hours_span.from_ms, min(self.hours_span.to_ms, self.window.from_ms))
             past = past_of(self.hours, measure, HOUR_MS, before, self.born_ms, self.gaps)
         else:

@@ -115,7 +115,10 @@ def _too_new(portrait: Portrait, zone: Zone, now_ms: int) -> str:
     since_ms = portrait.born_ms
     seen = "first seen" if since_ms > portrait.known_from_ms else "nothing is known before"
     at = words.moment(since_ms, zone)
-    return f"Too little past to say what is usual: {seen} {at}, {words.ago(since_ms, now_ms)}."
+    return (
+        f"Too little is known before this span to say what is usual: {seen} {at},"
+        f" {words.ago(since_ms, now_ms)}."
+    )
 
 
 def missing(totals: Totals) -> str:

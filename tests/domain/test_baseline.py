@@ -180,6 +180,16 @@ def test_a_window_that_is_part_of_what_was_read_does_not_judge_itself() -> None:
     assert band.samples == 3
 
 
+def test_an_end_that_cuts_a_bucket_takes_its_share() -> None:
+    past = weeks(1, {hour: 8 if hour % 2 else 2 for hour in range(168)})
+    half_hour = HOUR_MS // 2
+
+    band = usual_total(past, Window(NOW_MS + half_hour, NOW_MS + HOUR_MS + half_hour))
+
+    assert band is not None
+    assert (band.low, band.middle, band.high) == (5, 5, 5)
+
+
 def test_nothing_is_usual_for_one_who_came_an_hour_ago() -> None:
     past = weeks(4, {}, known_from_ms=NOW_MS - HOUR_MS)
 

@@ -23,6 +23,8 @@ from ui.history import History, Measure
 COLOURS = {Measure.VIOLATIONS: VIOLATION_COLOUR, Measure.REQUESTS: REQUESTS_COLOUR}
 ABOVE_COLOUR = STATE_COLOURS["critical"]
 """The only bars that have the colour of a state are those that are out of the ordinary."""
+PROBABLE_COLOUR = "#7FB8D8"
+"""The colour of violations, paler: on light and on dark alike."""
 MIDDLE_COLOUR = "--st-gray-color"
 BAND_NAME = "usual (8 of 10)"
 ABOVE_NAME = "▲ more than usual"
@@ -152,7 +154,7 @@ def _probable(history: History, now_ms: int) -> dict[str, Any]:
         "base": list(history.sure),
         "y": [count or None for count in history.probable],
         "hovertemplate": "%{y:,} more are probable<extra></extra>",
-        "marker": _filled(history, COLOURS[history.measure], now_ms) | {"opacity": 0.45},
+        "marker": _filled(history, PROBABLE_COLOUR, now_ms),
     }
 
 

@@ -17,7 +17,7 @@ from ui.components import links
 from ui.components.page_frame import Frame
 from ui.components.portrait_lists import seen_at, shared_reader
 from ui.components.screens import show_filtered, show_quiet
-from ui.components.table import COUNT, SPARK, TIME, Cell, Column, Row, show_table
+from ui.components.table import COUNT, SPARK, TIME, Cell, Column, Row, show_table, without_column
 from ui.portrait import snapped
 from ui.safe_text import in_markdown, plain
 from ui.server.name_exports import names_export_url
@@ -140,9 +140,12 @@ def _show_list(
         spread = reader.spread(dimension, other, tokens, window, frame.state.filters)
     sparks = _sparks(frame, dimension, window, shown)
     most = max((cell.limited + cell.probable for cell in cells), default=0)
+    columns = _columns(frame, dimension, asked)
     rows = [_row(frame, dimension, window, cell, most, spread, sparks) for cell in shown]
+    if not any(cell.probable for cell in shown):
+        columns, rows = without_column(columns, rows, "Probable")
     show_table(
-        _columns(frame, dimension, asked),
+        columns,
         rows,
         key="gw-overview",
         label=f"{wording.PLURALS[dimension].capitalize()} of this span",
@@ -179,6 +182,7 @@ def _columns(frame: Frame, dimension: Dimension, asked: Asked) -> list[Column]:
     return [
         Column(wording.SINGULARS[dimension].capitalize()),
         counted("Violations", "violations", "Requests that a limit of Kong's refused"),
+        Column("Probable", COUNT, hint="Of the violations; the log entry alone cannot tell", low=True),
         Column("Over time", SPARK, hint="Violations in this span, oldest on the left", wide=True),
         counted("Requests", "requests", "All requests that a log told us of"),
         counted("Refused", "ratio", "Violations as a share of the requests"),
@@ -236,10 +240,10 @@ def _row(
             ),
             Cell(
                 f"{violations:,}",
-                note=f"{cell.probable:,} probable" if cell.probable else "",
                 bar=violations / most if most and violations else None,
                 tone="" if violations else "faint",
             ),
+            Cell(f"{cell.probable:,}", tone="faint"),
             Cell(spark=spark, title=f"Violations of {label} over time, at most {max(spark):,}")
             if spark
             else None,

@@ -21,7 +21,7 @@ from ui.components.event_list import chosen_event, show_chosen_event, show_downl
 from ui.components.numbers import Number, show_numbers
 from ui.components.page_frame import Frame, errors_shown
 from ui.components.portrait_lists import MAX_LIST, MAX_PAIRS, Lists, seen_at, shared_reader
-from ui.components.table import COUNT, TIME, Cell, Column, Row, show_table
+from ui.components.table import COUNT, TIME, Cell, Column, Row, show_table, without_column
 from ui.history import Measure
 from ui.portrait import WEEKS_SHOWN, Portrait
 from ui.safe_text import in_markdown
@@ -167,6 +167,7 @@ def show_shares(
         Column(title, wide=True),
         Column("Share", COUNT, hint="Of the violations" if is_refused else "Of the requests"),
         Column("Violations", COUNT),
+        Column("Probable", COUNT, hint="Of the violations; the log entry alone cannot tell", low=True),
         Column("Requests", COUNT, low=True),
         Column("Refused", COUNT, hint="Violations as a share of the requests", low=True),
         Column(f"Last ({frame.zone.label(frame.now_ms)})", TIME, hint="To within the chart's bucket"),
@@ -175,6 +176,8 @@ def show_shares(
         _share_row(frame, dimension, portrait.window, cell, total, is_refused=is_refused)
         for cell in cells[:MAX_LIST]
     ]
+    if not any(cell.probable for cell in cells[:MAX_LIST]):
+        columns, rows = without_column(columns, rows, "Probable")
     show_table(columns, rows, key=key, label=f"{title} of {portrait.name}")
     if len(cells) > MAX_LIST:
         more = len(cells) - MAX_LIST
@@ -190,7 +193,6 @@ def _share_row(
     target = links.target(frame.state, dimension, cell.token)
     href = None if target is None else navigation.href(target.page, target.state)
     can_filter = cell.token != OTHER_TOKEN
-    note = f"{cell.probable:,} probable" if cell.probable else ""
     return Row(
         (
             Cell(
@@ -199,7 +201,8 @@ def _share_row(
                 filter_by=(dimension, cell.token) if can_filter else None,
             ),
             Cell(wording.ratio(part, total) if total else "", bar=part / total if total else None),
-            Cell(f"{violations:,}", note=note),
+            Cell(f"{violations:,}", tone="" if violations else "faint"),
+            Cell(f"{cell.probable:,}", tone="faint"),
             Cell(wording.count(cell.requests), tone="unknown" if cell.requests is None else ""),
             Cell(wording.ratio(violations, cell.requests)),
             Cell(seen_at(cell.last_ms, window, frame.zone)),

@@ -139,6 +139,17 @@ def show_table(
     follow(result.go)
 
 
+def without_column(
+    columns: Sequence[Column], rows: Sequence[Row], title: str
+) -> tuple[list[Column], list[Row]]:
+    """A table without one of its columns."""
+    places = [place for place, column in enumerate(columns) if column.title != title]
+    return (
+        [columns[place] for place in places],
+        [dataclasses.replace(row, cells=tuple(row.cells[place] for place in places)) for row in rows],
+    )
+
+
 def _column_json(column: Column) -> dict[str, Any]:
     return {
         "title": column.title,

@@ -93,12 +93,12 @@ def _show_unreadable(state: PageState) -> None:
 def _show_verdict(checked: Checked, found: Sequence[Problem]) -> None:
     st.markdown(f"#### {in_markdown(verdict(list(found), checked.feed), 300)}")
     for problem in found:
-        with st.container(horizontal=True, gap="small"):
-            st.markdown(f"**{SEVERITIES[problem.severity]}**", width=130)
-            st.markdown(
-                f"**{in_markdown(problem.what, 400)}** {in_markdown(problem.so, 300)}  \n"
-                f"{in_markdown(problem.do, 300)}"
-            )
+        left, right = st.columns([1, 10], gap="small")
+        left.markdown(f"**{SEVERITIES[problem.severity]}**")
+        right.markdown(
+            f"**{in_markdown(problem.what, 400)}** {in_markdown(problem.so, 300)}  \n"
+            f"{in_markdown(problem.do, 300)}"
+        )
     if not found:
         st.caption("Checked: " + "; ".join(PASSED) + ".")
 
@@ -181,7 +181,7 @@ def _show_sources(page: Frame) -> None:
 
 
 def _source_row(page: Frame, source: SourceState) -> Row:
-    state, tone = source_state(source, page.now_ms)
+    state, tone = source_state(source, page.freshness, page.now_ms)
     heard_ms = heard_of(source)
     way = words.WAYS.get(source.way, source.way)
     version = f"Kong {source.version}" if source.version else ""

@@ -156,9 +156,9 @@ def test_a_row_tells_how_often_how_much_and_from_how_many() -> None:
     table = part(run(), "table", "gw-overview")
     rows = texts_of(table)
 
-    assert rows[0][:1] + rows[0][3:7] == ["acme", "400", "10 %", "15", "0"]
-    assert table["rows"][0]["cells"][1] == {"t": "42", "n": "2 probable", "bar": 1.0}
-    assert table["rows"][0]["cells"][2]["spark"] == [2, 40]
+    assert rows[0][:3] + rows[0][4:8] == ["acme", "42", "2", "400", "10 %", "15", "0"]
+    assert table["rows"][0]["cells"][1] == {"t": "42", "bar": 1.0}
+    assert table["rows"][0]["cells"][3]["spark"] == [2, 40]
     assert rows[1][0] == "no consumer"
     assert rows[3][1] == "0"
 
@@ -306,7 +306,9 @@ def test_one_consumer_is_an_answer_in_one_sentence() -> None:
 def test_one_who_is_new_is_not_judged() -> None:
     young = msgspec.structs.replace(ACME, first_seen_ms=NOW_MS - HOUR_MS, names=())
 
-    assert "Too little past to say what is usual: first seen" in said(run("of=acme", resolve=young))
+    assert "Too little is known before this span to say what is usual: first seen" in said(
+        run("of=acme", resolve=young)
+    )
 
 
 def test_the_numbers_lead_to_their_events() -> None:
@@ -444,7 +446,7 @@ def test_the_way_back_keeps_span_and_filters() -> None:
     reader = normal()
     page = run_page("consumers", reader, "of=acme&range=6h&service=orders&measure=requests")
 
-    with store.using(lambda _: reader, lambda: NOW_MS):  # type: ignore[arg-type, return-value]
+    with store.using(lambda _: reader, lambda: NOW_MS):
         page.button(key="gw-to-list").click().run()
 
     assert not page.exception
