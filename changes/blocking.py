@@ -7,6 +7,7 @@ whatever was restarted in between: what is still to be undone stands in the data
 from __future__ import annotations
 
 import logging
+import uuid
 from collections.abc import Callable
 
 from changes.admin_api import Unreachable
@@ -43,6 +44,10 @@ class Blocking:
         block_id, now_ms = str(proposal.ask.get("block")), self._now_ms()
         if outcome.end is End.DONE:
             block_book.begun(book, block_id, now_ms)
+        elif outcome.is_conflict and not outcome.applied:
+            # somebody made a plugin of that kind meanwhile: a new plan merges with it, and is approved anew
+            again = f"{proposal.proposal_id}.again"
+            block_book.ask_again(book, block_id, again, proposal.asked_by, proposal.reason, now_ms)
         elif outcome.applied or outcome.end is End.IN_DOUBT:
             block_book.begun(book, block_id, now_ms)
             block_book.cut_short(book, block_id, now_ms, outcome.told)
@@ -89,13 +94,12 @@ class Blocking:
         )
 
     async def _undo(self, book: ChangeBook, block: Block) -> None:
-        now_ms = self._now_ms()
         try:
             plan = await self._planner.undo_of(block, book)
         except Unreachable as error:
             self._later(book, block, error.why)
             return
-        outcome = await self._applier.carry_out(book, f"undo:{block.block_id}:{now_ms}", plan, first=0)
+        outcome = await self._applier.carry_out(book, f"undo:{block.block_id}:{uuid.uuid4()}", plan, first=0)
         if outcome.end is not End.DONE:
             self._later(book, block, outcome.told)
             return

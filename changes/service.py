@@ -91,7 +91,11 @@ class ChangeService:
         """Take turns until cancelled."""
         try:
             while True:
-                await self.turn()
+                try:
+                    await self.turn()
+                except Exception:
+                    # a mistake of ours in one turn must not end all later ones: blocks have to be undone
+                    log.exception("a turn of changes failed")
                 await self._sleep(TURN_S)
         finally:
             await self.close()

@@ -122,6 +122,18 @@ def begun(book: ChangeBook, block_id: str, at_ms: int) -> None:
             book.log(at_ms, "gatewatch", "block on", block_id, "")
 
 
+def ask_again(
+    book: ChangeBook, block_id: str, proposal_id: str, asked_by: str, reason: str, at_ms: int
+) -> None:
+    """Ask for a block with a new proposal, because the plan of the old one does not fit any more."""
+    with mapped_errors(book.path), transaction(book.connection):
+        book.ask_within(proposal_id, Kind.BLOCK.value, asked_by, reason, {"block": block_id}, at_ms)
+        book.connection.execute(
+            "UPDATE blocks SET proposal_id = ?, touched = NULL WHERE block_id = ? AND state = ?",
+            (proposal_id, block_id, BlockState.REQUESTED.value),
+        )
+
+
 def cut_short(book: ChangeBook, block_id: str, at_ms: int, why: str) -> None:
     """A block that is on only in part is over at once, so that the rest of it is undone."""
     with mapped_errors(book.path), transaction(book.connection):
