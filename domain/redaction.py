@@ -11,6 +11,7 @@ credentials, JSON Web Tokens, PEM private keys.
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import urllib.parse
@@ -56,6 +57,8 @@ _OF_CREDENTIALS = _words(
 )
 """Fields of a credential that say whose it is and how it works; all its others are masked."""
 _OF_COLLECTION = {"acme_storage": frozenset({"value"}), "licenses": frozenset({"payload"})}
+MAX_KEPT_NAME_CHARS = 100
+"""Longer names are worked out each time, so that made-up ones take no memory."""
 _WINDOWS = _words("second minute hour day month year")
 
 _PEM = re.compile(
@@ -65,6 +68,7 @@ _TOKEN = re.compile(r"\beyJ[\w-]{8,}\.[\w-]{4,}(?:\.[\w-]*)?")
 _SCHEME = re.compile(
     r"\b(Bearer|Basic|Digest|Negotiate|Hmac)(\s+|%20|\+)(?!realm\b)[^\s\"',;]{4,}", re.IGNORECASE
 )
+_SCHEMES = ("bearer", "basic", "digest", "negotiate", "hmac")
 _USERINFO = re.compile(r"(://[^\s/?#:@\"']{0,200}:)([^\s/?#@\"']{1,300})(?=@)")
 _PAIR = re.compile(r"(?<![^\s?&;,{\"'(])([\w.%\-\[\]]{1,120})=([\"']?)([^\s&;#\"'<>,})]+)")
 _HOOK_PATH = re.compile(
@@ -88,15 +92,25 @@ def is_secret_name(name: str, extra: Collection[str] = ()) -> bool:
         name: Of a field, header or parameter.
         extra: Further names, normalised, such as the `key_names` of key-auth plugins.
     """
+    if len(name) > MAX_KEPT_NAME_CHARS:
+        return _is_secret(name) or (bool(extra) and _is_extra(name, extra))
+    return _is_kept_secret(name) or (bool(extra) and _is_extra(name, extra))
+
+
+def _is_secret(name: str) -> bool:
     plain = name.lower().replace("-", "_")
     if plain in _NOT_SECRETS:
         return False
-    return (
-        plain in _NAMES
-        or plain in extra
-        or plain.endswith(_SUFFIXES)
-        or any(part in plain for part in _PARTS)
-    )
+    return plain in _NAMES or plain.endswith(_SUFFIXES) or any(part in plain for part in _PARTS)
+
+
+_is_kept_secret = functools.lru_cache(maxsize=4_096)(_is_secret)
+"""Log entries have the same hundred names again and again: a third of the time that an entry took."""
+
+
+def _is_extra(name: str, extra: Collection[str]) -> bool:
+    plain = name.lower().replace("-", "_")
+    return plain in extra and plain not in _NOT_SECRETS
 
 
 def redact(value: Any, extra: Collection[str] = ()) -> Any:
@@ -154,20 +168,20 @@ def _redact_entity(entity: Any, collection: str, extra: frozenset[str], mask: _M
 
 
 def _redact(value: Any, extra: frozenset[str], mask: _Mask) -> Any:
+    if isinstance(value, str):
+        return _redact_text(value, extra, mask)
     if isinstance(value, dict):
         return {key: _redact_field(str(key), item, extra, mask) for key, item in value.items()}
     if isinstance(value, list):
         return [_redact(item, extra, mask) for item in value]
-    if isinstance(value, str):
-        return _redact_text(value, extra, mask)
     return value
 
 
 def _redact_field(name: str, value: Any, extra: frozenset[str], mask: _Mask) -> Any:
-    if name == "cache_key" and isinstance(value, str):
-        return mask_cache_key(value)
     if is_secret_name(name, extra):
         return _masked(value, mask)
+    if isinstance(value, str):
+        return mask_cache_key(value) if name == "cache_key" else _redact_text(value, extra, mask)
     if name == "limits" and isinstance(value, dict):
         return {key: _redact_limit(str(key), item, extra, mask) for key, item in value.items()}
     if name == "querystring" and isinstance(value, dict):
@@ -201,20 +215,31 @@ def _redact_text(text: str, extra: frozenset[str], mask: _Mask) -> str:
         text = _PEM.sub(lambda m: mask(m.group()), text)
     if "eyJ" in text:
         text = _TOKEN.sub(lambda m: mask(m.group()), text)
-    if " " in text or "%20" in text:
+    if (" " in text or "%20" in text) and _names_scheme(text):
         text = _SCHEME.sub(lambda m: f"{m[1]}{m[2]}{mask(m.group())}", text)
-    if "@" in text:
-        text = _USERINFO.sub(lambda m: m[1] + mask(m[2]), text)
     if "//" in text:
-        text = _HOOK_PATH.sub(lambda m: m[1] + mask(m.group()), text)
+        text = _redact_urls(text, mask)
     if ": " in text:
         text = _LINE.sub(lambda m: _line(m, extra, mask), text)
     if "=" in text:
         text = _PAIR.sub(lambda m: _pair(m, extra, mask), text)
-    if ":" in text:
+    if '"' in text or "'" in text:
         text = _JSON_PAIR.sub(lambda m: _json_pair(m, extra, mask), text)
+    if "s:" in text:
         text = _CACHE_KEY.sub(lambda m: f"{m[1]}:{mask(m.group())}", text)
     return text
+
+
+def _redact_urls(text: str, mask: _Mask) -> str:
+    if "@" in text:
+        text = _USERINFO.sub(lambda m: m[1] + mask(m[2]), text)
+    return _HOOK_PATH.sub(lambda m: m[1] + mask(m.group()), text)
+
+
+def _names_scheme(text: str) -> bool:
+    """Whether a search for `_SCHEME` may find something: a fifth of its time."""
+    folded = text.casefold()
+    return any(scheme in folded for scheme in _SCHEMES)
 
 
 def _redact_json(text: str, extra: frozenset[str], mask: _Mask) -> str:

@@ -23,6 +23,8 @@ from domain.events import Decoded, EntitySeen, Event, Kind, Traffic
 from domain.violations import Answer, answered_by, judge
 
 TOO_MANY_REQUESTS = 429
+Seen = dict[tuple[str, str, str | None], None]
+"""(collection, id, name) that a message has told of, in order."""
 _NOTHING: dict[str, Any] = {}
 _NAMED = (("consumers", "consumer"), ("services", "service"), ("routes", "route"))
 
@@ -38,7 +40,7 @@ def decode_http_log(body: bytes, *, received_ms: int) -> Decoded:
     if not isinstance(value, dict | list):
         raise DecodeError("http_log", f"found {_kind(value)}, expected an object or an array of objects")
     decoded = Decoded(entries=len(entries))
-    seen: dict[tuple[str, str, str | None], None] = {}
+    seen: Seen = {}
     bad = 0
     for number, entry in enumerate(entries, start=1):
         where = f"http_log entry {number} of {len(entries)}"
@@ -54,7 +56,12 @@ def decode_http_log(body: bytes, *, received_ms: int) -> Decoded:
 
 
 def decode_log_entry(
-    entry: Any, *, received_ms: int, node: str | None = None, where: str = "http_log entry"
+    entry: Any,
+    *,
+    received_ms: int,
+    node: str | None = None,
+    where: str = "http_log entry",
+    seen: Seen | None = None,
 ) -> Decoded:
     """Read one log entry, however it came.
 
@@ -63,18 +70,19 @@ def decode_log_entry(
         received_ms: When it arrived.
         node: The node that sent it, where the sender says so; an entry's own node wins.
         where: For messages.
+        seen: Names that other entries of the same message have told already; none when not given.
 
     Raises:
         DecodeError: It is no log entry; the message says why.
     """
     decoded = Decoded(entries=1)
-    add_log_entry(decoded, {}, entry, received_ms, where, node)
+    add_log_entry(decoded, {} if seen is None else seen, entry, received_ms, where, node)
     return decoded
 
 
 def add_log_entry(
     decoded: Decoded,
-    seen: dict[tuple[str, str, str | None], None],
+    seen: Seen,
     entry: Any,
     received_ms: int,
     where: str,
@@ -108,7 +116,7 @@ def add_log_entry(
 
 def _add_answer(
     decoded: Decoded,
-    seen: dict[tuple[str, str, str | None], None],
+    seen: Seen,
     entry: dict[str, Any],
     status: int,
     headers: Any,
@@ -186,7 +194,7 @@ def _fingerprint(entry: dict[str, Any], where: str) -> int:
 
 def _who(
     decoded: Decoded,
-    seen: dict[tuple[str, str, str | None], None],
+    seen: Seen,
     entry: dict[str, Any],
     at_ms: int,
     node: str | None,

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from collector.wire.fields import fingerprint, integer, text
-from collector.wire.http_log import decode_log_entry
+from collector.wire.http_log import Seen, decode_log_entry
 from collector.wire.json_bytes import tidied
 from collector.wire.own_events import columns_of, decode_own_event
 from collector.wire.payloads import quarantined_value
@@ -36,21 +36,24 @@ _TRAFFIC = ("node", "ip", "consumer_id", "consumer", "service_id", "service", "r
 _Record = TypeVar("_Record", EntitySeen, PluginSeen, NodeSeen)
 
 
-def decode_item(item: Any, *, received_ms: int, place: str = "0") -> Decoded:
+def decode_item(item: Any, *, received_ms: int, place: str = "0", seen: Seen | None = None) -> Decoded:
     """Read one item; a bad one gives a `Decoded` with one `Quarantined`.
 
     Args:
         item: The JSON value.
         received_ms: When it arrived.
         place: Its place in its message, for the id of an event that comes without one.
+        seen: Names that other items of the same message have told already.
     """
     try:
-        return read_item(item, received_ms=received_ms, place=f"{received_ms}:{place}")
+        return read_item(item, received_ms=received_ms, place=f"{received_ms}:{place}", seen=seen)
     except DecodeError as error:
         return Decoded(entries=1, quarantined=[quarantined_value(str(error), item)])
 
 
-def read_item(item: Any, *, received_ms: int, place: str, where: str = WHERE) -> Decoded:
+def read_item(
+    item: Any, *, received_ms: int, place: str, where: str = WHERE, seen: Seen | None = None
+) -> Decoded:
     """Read one item.
 
     Args:
@@ -58,6 +61,7 @@ def read_item(item: Any, *, received_ms: int, place: str, where: str = WHERE) ->
         received_ms: When it arrived.
         place: Unique for this item.
         where: For messages.
+        seen: Names that other items of the same message have told already.
 
     Raises:
         DecodeError: It is no item, or holds what cannot be stored.
@@ -67,7 +71,11 @@ def read_item(item: Any, *, received_ms: int, place: str, where: str = WHERE) ->
     kind = item.get("kind")
     if kind == "http-log":
         return decode_log_entry(
-            item.get("entry"), received_ms=received_ms, node=text(item.get("node")), where=f"{where} http-log"
+            item.get("entry"),
+            received_ms=received_ms,
+            node=text(item.get("node")),
+            where=f"{where} http-log",
+            seen=seen,
         )
     if kind == "totals":
         return _totals(item, received_ms, where)

@@ -19,6 +19,7 @@ MAX_DEPTH = 32
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 EXCERPT_BYTES = 400
 """More than a message shows, so that a secret is not cut before it can be recognised."""
+_NESTING = frozenset((dict, list))
 NUL_SHOWN = "\ufffd"
 """What a NUL character becomes."""
 
@@ -47,20 +48,47 @@ def load_json(raw: bytes, where: str) -> Any:
         raise DecodeError(where, f"not JSON ({error.msg}, at byte {error.pos}): {found}") from None
 
 
-def tidied(value: Any, where: str, depth: int = 1) -> Any:
-    """The same value, within our bounds and with NUL characters replaced.
+def tidied(value: Any, where: str) -> Any:
+    """The same value, within our bounds and with NUL characters replaced; itself where nothing is amiss.
 
     Raises:
         DecodeError: Nested deeper than 32 levels, or a whole number past 64 bits.
     """
+    if isinstance(value, dict | list) and _is_tidy(value, 1):
+        return value
+    return _tidied(value, where, 1)
+
+
+def _is_tidy(value: Any, depth: int) -> bool:
+    """Whether nothing would change: looking takes a third of the time of making a copy."""
+    if depth > MAX_DEPTH:
+        return False
+    if type(value) is dict:
+        if any("\0" in key for key in value):
+            return False
+        value = value.values()
+    for item in value:
+        kind = type(item)
+        if kind is str:
+            is_tidy = "\0" not in item
+        elif kind is int:
+            is_tidy = INT64_MIN <= item <= INT64_MAX
+        else:
+            is_tidy = kind not in _NESTING or _is_tidy(item, depth + 1)
+        if not is_tidy:
+            return False
+    return True
+
+
+def _tidied(value: Any, where: str, depth: int) -> Any:
     if isinstance(value, str):
         return value.replace("\0", NUL_SHOWN) if "\0" in value else value
     if isinstance(value, dict):
         _check_depth(depth, where)
-        return {tidied(k, where): tidied(v, where, depth + 1) for k, v in value.items()}
+        return {_tidied(k, where, depth): _tidied(v, where, depth + 1) for k, v in value.items()}
     if isinstance(value, list):
         _check_depth(depth, where)
-        return [tidied(v, where, depth + 1) for v in value]
+        return [_tidied(v, where, depth + 1) for v in value]
     if isinstance(value, int) and not INT64_MIN <= value <= INT64_MAX:
         raise DecodeError(where, f"whole number {value}, expected at most 64 bits")
     return value

@@ -15,6 +15,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from collector.wire.http_log import Seen
 from collector.wire.items import decode_item
 from collector.wire.json_bytes import load_json
 from domain.errors import DecodeError
@@ -137,6 +138,10 @@ def _lower_first(text: str) -> str:
 def decode_stream_items(items: list[Any], *, received_ms: int) -> list[Decoded]:
     """Read the items of a batch: one `Decoded` each, in the same order, so that numbers can be mapped.
 
-    A bad item gives a `Decoded` with one `Quarantined`.
+    A bad item gives a `Decoded` with one `Quarantined`; a name that several items tell is told by the first.
     """
-    return [decode_item(item, received_ms=received_ms, place=str(place)) for place, item in enumerate(items)]
+    seen: Seen = {}
+    return [
+        decode_item(item, received_ms=received_ms, place=str(place), seen=seen)
+        for place, item in enumerate(items)
+    ]
