@@ -80,6 +80,11 @@ def href(name: str, state: PageState) -> str:
     return path(name) + (f"?{query}" if query else "")
 
 
+def here(state: PageState) -> str:
+    """The address of the page that runs with another state, for our browser code."""
+    return "?" + state.query()
+
+
 def _runner(name: str) -> Callable[[], None]:
     def render() -> None:
         importlib.import_module(f"ui.pages.{name}").render()

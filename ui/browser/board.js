@@ -1,5 +1,5 @@
 // The Live page: one board that the server pushes to. See ui/server/live_route.py for the messages.
-// Reports to its page: `open` (a name, an event), `filter`, `unfilter`, `group`, `span`, `play`, `ticket`.
+// Reports to its page: `filter`, `unfilter`, `group`, `span`, `play`, `ticket`.
 
 import { Connection } from "./connection.js"
 import { MainChart } from "./main_chart.js"
@@ -9,6 +9,7 @@ import { Tail } from "./tail.js"
 import { Tiles, Tops } from "./tops.js"
 import { button, make } from "./elements.js"
 import { clock, length } from "./figures.js"
+import { isPlain, navigate } from "./navigate.js"
 import { adopt, sheet } from "./styles.js"
 
 const style = await sheet("board.css")
@@ -139,9 +140,9 @@ class Board {
     if (prefix) {
       name.href = prefix + encodeURIComponent(token)
       name.onclick = event => {
-        if (event.ctrlKey || event.metaKey || event.shiftKey || event.button) return
+        if (!isPlain(event)) return
         event.preventDefault()
-        this.tell("open", { dimension, token })
+        navigate(name.href)
       }
     }
     const holder = make("span", "holder", null, name)
@@ -175,9 +176,9 @@ class Board {
     link.setAttribute("aria-label", "Show this event")
     link.title = "Show this event"
     link.onclick = event => {
-      if (event.ctrlKey || event.metaKey || event.shiftKey || event.button) return
+      if (!isPlain(event)) return
       event.preventDefault()
-      this.tell("open", { event: seq })
+      navigate(link.href)
     }
     return link
   }

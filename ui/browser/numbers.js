@@ -9,7 +9,7 @@ function tile(number, component) {
   const found = make("div", `tile ${number.tone ?? ""}`)
   if (number.title) found.title = number.title
   const value = make("dd", "value")
-  value.append(number.href ? link(number.href, number.value, component) : make("span", "", number.value))
+  value.append(number.href ? link(number.href, number.value) : make("span", "", number.value))
   found.append(make("dt", "label", number.label), value)
   if (number.spark) {
     const drawn = make("dd", "drawn")

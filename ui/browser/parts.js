@@ -1,5 +1,7 @@
 // Small parts that tables and number rows are made of.
 
+import { isPlain, navigate } from "./navigate.js"
+
 const SVG = "http://www.w3.org/2000/svg"
 const SPARK = { width: 96, height: 18 }
 
@@ -37,14 +39,12 @@ export function spark(values, title) {
 }
 
 /** A link that stays inside the app for a plain click and opens elsewhere for any other. */
-export function link(href, text, component) {
+export function link(href, text) {
   const found = make("a", "", text)
   found.href = href
   found.onclick = event => {
-    if (event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return
-    event.preventDefault()
     event.stopPropagation()
-    component.setTriggerValue("go", { href, n: Date.now() })
+    if (isPlain(event)) { event.preventDefault(); navigate(href) }
   }
   return found
 }

@@ -1,8 +1,9 @@
 // A table of a page: text, numbers with bars, sparklines, links, filter and copy buttons. Data is only ever
-// put in as text. Reports `go` (a link of ours was followed) and `filter` (keep or leave out a value).
+// put in as text. Reports `filter` (keep or leave out a value).
 // A cell, see ui/components/table.py:
 //   {t text, n note, h href, bar 0..1, tone, spark [..], title, f {d dimension, v token}, c copied text}
 
+import { isPlain, navigate } from "./navigate.js"
 import { button, link, make, spark } from "./parts.js"
 import { adopt, sheet } from "./styles.js"
 
@@ -41,7 +42,7 @@ function fill(td, cell, column, component) {
   if (given.spark) td.append(spark(given.spark, given.title))
   const line = make("span", `line ${given.tone ? `tone ${given.tone}` : ""}`)
   if (given.t !== undefined) {
-    const text = given.h ? link(given.h, given.t, component) : make("span", "", given.t)
+    const text = given.h ? link(given.h, given.t) : make("span", "", given.t)
     text.classList.add("text")
     if (column.wrap) text.classList.add("wrap")
     line.append(text)
@@ -58,7 +59,7 @@ function head(columns, component) {
     th.scope = "col"
     if (column.hint) th.title = column.hint
     if (column.sort) {
-      th.append(link(column.sort, column.title, component))
+      th.append(link(column.sort, column.title))
       if (column.sorted) { th.append(make("span", "sorted", " ▾")); th.setAttribute("aria-sort", "descending") }
     } else th.textContent = column.title
     row.append(th)
@@ -83,8 +84,8 @@ function body(data, component) {
       tr.classList.add("leads")
       tr.onclick = event => {
         if (event.target.closest("a, button") || String(getSelection())) return
-        if (event.ctrlKey || event.metaKey) globalThis.open(row.h, "_blank", "noopener")
-        else component.setTriggerValue("go", { href: row.h, n: Date.now() })
+        if (isPlain(event)) navigate(row.h)
+        else globalThis.open(row.h, "_blank", "noopener")
       }
     }
     found.append(tr)

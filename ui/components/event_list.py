@@ -14,7 +14,6 @@ from storage.rows import EventDetail, EventQuery, EventRow
 from ui import navigation, store, wording
 from ui import wording_events as words
 from ui.components import links
-from ui.components.following import same_page
 from ui.components.page_frame import Frame
 from ui.components.table import TIME, Cell, Column, Row, show_table
 from ui.server.exports import export_url
@@ -120,7 +119,7 @@ def _row(
     is_chosen: bool,
 ) -> Row:
     at = wording.day_and_clock(row.at_ms, frame.zone) + f".{row.at_ms % 1000:03}"
-    href = same_page(choosing(frame, None if is_chosen else row.seq))
+    href = navigation.here(choosing(frame, None if is_chosen else row.seq))
     cells = [
         Cell(at, href=href, title=f"received {wording.duration(row.received_ms - row.at_ms)} later"),
         *([Cell(words.kind(row.kind))] if is_mixed else []),

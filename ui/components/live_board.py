@@ -23,7 +23,7 @@ from ui.state import RANGES, PageState, current_state, dimension_named, set_stat
 KEY = "gw-board"
 PATH = "/gatewatch/live"
 GROUPS = tuple(Dimension)
-TRIGGERS = ("open", "filter", "unfilter", "group", "span", "play", "ticket")
+TRIGGERS = ("filter", "unfilter", "group", "span", "play", "ticket")
 EVENT_PAGE = "events"
 
 
@@ -50,9 +50,9 @@ def subscription_of(frame: Frame, default_range: str) -> Subscription:
 
 
 def live_board(frame: Frame) -> None:
-    """Draw the board, and act on what was clicked just now."""
+    """Draw the board."""
     watched = subscription_of(frame, navigation.entry("live").default_range).canonical()
-    found = _component()(
+    _component()(
         key=KEY,
         data={
             "module": browser_path("board.js"),
@@ -67,9 +67,6 @@ def live_board(frame: Frame) -> None:
         },
         **{f"on_{name}_change": functools.partial(_clicked, name) for name in TRIGGERS},
     )
-    opened = found.open
-    if isinstance(opened, dict):
-        _open(frame, opened.get("value"))
 
 
 def drill_prefixes(state: PageState) -> dict[str, str]:
@@ -135,16 +132,6 @@ def _play(_value: Any) -> None:
 
 
 _ACTIONS = {"filter": _restrict, "unfilter": _release, "group": _split, "span": _narrow, "play": _play}
-
-
-def _open(frame: Frame, value: Any) -> None:
-    """Show the page of a name or of an event."""
-    seq = value.get("event") if isinstance(value, dict) else None
-    if isinstance(seq, int) and navigation.exists(EVENT_PAGE):
-        navigation.go(EVENT_PAGE, frame.state.elsewhere().about(str(seq)))
-    named = _named(value)
-    if named is not None:
-        links.go_to(frame, *named)
 
 
 def _named(value: Any) -> tuple[Dimension, str] | None:

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from ui.components.browser_part import declare
-from ui.components.following import follow, following
 from ui.safe_text import visible
 from ui.server.assets import browser_path
 
@@ -47,7 +46,7 @@ def _component() -> Any:
 
 
 def show_numbers(numbers: Sequence[Number], *, key: str, label: str) -> None:
-    """Draw the row, and follow the link that was clicked just now.
+    """Draw the row.
 
     Args:
         numbers: Left to right.
@@ -59,5 +58,4 @@ def show_numbers(numbers: Sequence[Number], *, key: str, label: str) -> None:
         "label": visible(label),
         "numbers": [number.to_json() for number in numbers],
     }
-    result = _component()(key=key, data=data, on_go_change=following(key))
-    follow(result.go)
+    _component()(key=key, data=data)

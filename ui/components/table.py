@@ -9,8 +9,8 @@ copied or read aloud, and nothing inside a cell can be clicked. A few hundred ro
 longer lists are turned page by page.
 
 Cells are shown as they are, letter by letter; give them through `visible`, which `Cell` and `show_table` do.
-Links come only from `navigation.href`. A link or a filter button changes the URL and runs the page, or
-leads to another page; `show_table` does both by itself.
+Links come only from `navigation.href` and `navigation.here`; the browser follows them by itself
+(`ui/browser/navigate.js`). A filter button changes the URL and runs the page.
 """
 
 from __future__ import annotations
@@ -23,9 +23,8 @@ from typing import Any
 import streamlit as st
 
 from domain.filters import MAX_VALUE_CHARS, Dimension
-from ui import wording
+from ui import navigation, wording
 from ui.components.browser_part import declare
-from ui.components.following import follow, following, same_page
 from ui.safe_text import visible
 from ui.server.assets import browser_path
 from ui.state import PageState, current_state, dimension_named, set_state
@@ -114,7 +113,7 @@ def _component() -> Any:
 def show_table(
     columns: Sequence[Column], rows: Sequence[Row], *, key: str, label: str, height: int | None = None
 ) -> None:
-    """Draw a table, and follow the link or filter that was clicked just now.
+    """Draw a table.
 
     Args:
         columns: Left to right.
@@ -130,13 +129,11 @@ def show_table(
         "columns": [_column_json(column) for column in columns],
         "rows": [_row_json(row) for row in rows],
     }
-    result = _component()(
+    _component()(
         key=key,
         data=data,
-        on_go_change=following(key),
         on_filter_change=functools.partial(_filter, key),
     )
-    follow(result.go)
 
 
 def without_column(
@@ -158,7 +155,7 @@ def _column_json(column: Column) -> dict[str, Any]:
         "wide": column.wide,
         "low": column.low,
         "wrap": column.wrap,
-        "sort": None if column.sort is None else same_page(column.sort),
+        "sort": None if column.sort is None else navigation.here(column.sort),
         "sorted": column.is_sorted,
     }
 

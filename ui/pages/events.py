@@ -15,7 +15,6 @@ from ui import navigation, wording
 from ui import wording_events as words
 from ui.components import page_frame, screens
 from ui.components.event_list import chosen_event, show_chosen_event, show_downloads, show_events
-from ui.components.following import same_page
 from ui.components.page_frame import Frame
 from ui.components.portrait_lists import shared_reader
 from ui.components.table import TIME, Cell, Column, Row, show_table
@@ -312,7 +311,7 @@ def _show_quarantine(page: Frame) -> None:
 
 
 def _quarantine_row(page: Frame, row: QuarantineRow, *, is_chosen: bool) -> Row:
-    href = same_page(page.state.with_own(raw=[] if is_chosen else [str(row.seq)]))
+    href = navigation.here(page.state.with_own(raw=[] if is_chosen else [str(row.seq)]))
     at = wording.day_and_clock(row.at_ms, page.zone)
     cells = (Cell(at, href=href), Cell(row.source), Cell(row.why), Cell(row.raw[:120]))
     return Row(cells, href=href, chosen=is_chosen)
