@@ -64,9 +64,11 @@ class Dashboard:
 
 
 @contextlib.contextmanager
-def running_dashboard(folder: Path, database: Path | None = None, **environ: str) -> Iterator[Dashboard]:
+def running_dashboard(
+    folder: Path, database: Path | None = None, port: int | None = None, **environ: str
+) -> Iterator[Dashboard]:
     """`streamlit run dashboard.py` as a user starts it, on free ports, ended with SIGTERM."""
-    port, ws, http = free_port(), free_port(), free_port()
+    port, ws, http = port or free_port(), free_port(), free_port()
     path = database or folder / "gatewatch.db"
     log = folder / "dashboard.log"
     env = {

@@ -1,18 +1,24 @@
 // One chart of a page: drawn with Plotly.react, so that zoom and hidden series outlive a refresh.
 // Reports `point` (a click) and `span` (the zoomed time, when its button is pressed).
 
-import { PLOT_OPTIONS, finished, fromShown, plotly, themeOf, clock } from "./figures.js"
+import { PLOT_OPTIONS, finished, plotly, themeOf } from "./figures.js"
+import { make } from "./elements.js"
+import { Zoom } from "./zoom.js"
 
 const charts = new WeakMap()
 
 class Chart {
   constructor(root) {
     this.root = root
-    this.plot = Object.assign(document.createElement("div"), { className: "gw-plot" })
-    this.button = Object.assign(document.createElement("button"), { type: "button", className: "gw-span", hidden: true })
-    this.trouble = Object.assign(document.createElement("div"), { className: "gw-trouble", hidden: true })
-    root.replaceChildren(this.plot, this.button, this.trouble)
-    this.button.onclick = () => this.reportSpan()
+    this.plot = make("div", "gw-plot")
+    this.trouble = make("div", "gw-trouble")
+    this.trouble.hidden = true
+    this.zoom = new Zoom({
+      className: "gw-span",
+      onSpan: span => this.component.setTriggerValue("span", { ...span, n: Date.now() }),
+      redraw: () => this.draw(this.component),
+    })
+    root.replaceChildren(this.plot, this.zoom.button, this.trouble)
   }
 
   async draw(component) {
@@ -31,11 +37,12 @@ class Chart {
     if (this.gone || component !== this.component) return
     const theme = themeOf(this.root)
     const figure = finished(data.figure, { zone: data.zone, zoneLabel: data.zoneLabel, theme })
+    this.zoom.apply(data.figure, figure.layout, data.zone)
     await this.Plotly.react(this.plot, figure.data, figure.layout, PLOT_OPTIONS)
     if (!this.listens) {
       this.listens = true
       this.plot.on("plotly_click", event => this.reportPoint(event))
-      this.plot.on("plotly_relayout", change => this.offerSpan(change))
+      if (data.spans) this.zoom.listen(this.plot, () => this.component.data.zone)
     }
   }
 
@@ -50,24 +57,6 @@ class Chart {
       trace: trace.name ?? "", token: plain(trace.meta), x: plain(x ?? point.x), y: plain(point.y),
       custom: trace.customdata?.[point.pointNumber] ?? null, n: Date.now(),
     })
-  }
-
-  offerSpan(change) {
-    const { data } = this.component
-    const start = change["xaxis.range[0]"]
-    const end = change["xaxis.range[1]"]
-    const isTime = data.spans && data.figure.layout.xaxis?.type === "date"
-    if (change["xaxis.autorange"] || change["xaxis.range"]) this.button.hidden = true
-    if (!isTime || start === undefined || end === undefined) return
-    const read = value => fromShown(typeof value === "number" ? value : Date.parse(`${String(value).replace(" ", "T")}Z`), data.zone)
-    this.span = { from_ms: Math.floor(read(start)), to_ms: Math.ceil(read(end)) }
-    this.button.textContent = `Show ${clock(this.span.from_ms, data.zone, this.span.to_ms)} to ${clock(this.span.to_ms, data.zone, this.span.to_ms)} on this page`
-    this.button.hidden = false
-  }
-
-  reportSpan() {
-    this.button.hidden = true
-    this.component.setTriggerValue("span", { ...this.span, n: Date.now() })
   }
 
   remove() {

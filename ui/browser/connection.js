@@ -26,7 +26,6 @@ export class Connection {
   watch(ticket) {
     const isNew = ticket !== this.ticket
     this.ticket = ticket
-    this.needsTicket = false
     if (this.socket?.readyState === WebSocket.OPEN) { if (isNew) this.ask() }
     else if (!this.socket) this.open()
   }
@@ -57,10 +56,7 @@ export class Connection {
     if (this.gone) return
     const why = REASONS[code] ?? "the dashboard's server does not answer"
     this.onState({ isOpen: false, text: why })
-    if (code === 4401 && !this.needsTicket) {
-      this.needsTicket = true
-      this.onRefused()
-    }
+    if (code === 4401) this.onRefused() // again at each refusal: the page itself may be without its server still
     const pause = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(this.failures, 8))
     this.failures += 1
     this.timer = setTimeout(() => this.open(), pause * (0.75 + Math.random() / 2))

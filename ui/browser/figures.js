@@ -163,4 +163,4 @@ function plotlyStyles() {
   return sheet
 }
 
-export const PLOT_OPTIONS = { displayModeBar: false, responsive: true, doubleClick: "reset", showTips: false }
+export const PLOT_OPTIONS = { displayModeBar: false, responsive: true, doubleClick: false, showTips: false }

@@ -1,7 +1,8 @@
 // The main chart of Live: Plotly.react with uirevision, so that zoom and hidden series outlive every refresh.
 
-import { PLOT_OPTIONS, clock, finished, fromShown, plotly, themeOf } from "./figures.js"
-import { button, make, setText } from "./elements.js"
+import { PLOT_OPTIONS, finished, plotly, themeOf } from "./figures.js"
+import { make, setText } from "./elements.js"
+import { Zoom } from "./zoom.js"
 
 const READ_MS = 4000 // somebody who moved the pointer over the chart so lately is reading it
 
@@ -15,14 +16,17 @@ export class MainChart {
     this.key = make("span", "key")
     this.held = make("span", "held", "held while you point at it")
     this.held.hidden = true
-    this.span = button("primary", "", () => { this.span.hidden = true; board.tell("span", this.range) })
-    this.span.hidden = true
+    this.zoom = new Zoom({
+      className: "primary",
+      onSpan: span => board.tell("span", span),
+      redraw: () => { this.wanted ??= this.drawn; this.catchUp(true) },
+    })
     this.plot = make("div", "plot")
     this.plot.setAttribute("role", "img")
     this.note = make("p", "note")
     this.note.hidden = true
     this.element = make("section", "chart", null,
-      make("header", "", null, this.title, this.key, this.held, this.span, make("label", "", "by ", this.group)), this.plot, this.note)
+      make("header", "", null, this.title, this.key, this.held, this.zoom.button, make("label", "", "by ", this.group)), this.plot, this.note)
     this.plot.addEventListener("pointermove", () => { this.pointedAt = performance.now() })
     this.plot.addEventListener("pointerleave", () => { this.pointedAt = null; this.catchUp() })
     this.timer = setInterval(() => this.catchUp(), 1000)
@@ -69,29 +73,20 @@ export class MainChart {
     this.Plotly = await plotly(data.plotly, this.plot)
     const theme = themeOf(this.plot)
     const shown = finished(full.figure, { zone: data.zone, zoneLabel: data.zoneLabel, theme })
+    this.zoom.apply(full.figure, shown.layout, data.zone)
     await this.Plotly.react(this.plot, shown.data, shown.layout, PLOT_OPTIONS)
     this.drawn = full
     this.note.hidden = true
     if (this.listens) return
     this.listens = true
     this.plot.on("plotly_click", event => this.clicked(event))
-    this.plot.on("plotly_relayout", change => this.offerSpan(change))
+    this.zoom.listen(this.plot, () => this.board.data.zone)
   }
 
   clicked(event) {
     const trace = this.drawn.figure.data[event.points?.[0]?.curveNumber]
     if (typeof trace?.meta !== "string" || trace.meta.startsWith("~")) return
     this.board.tell("filter", { dimension: this.drawn.group, token: trace.meta, excluded: false })
-  }
-
-  offerSpan(change) {
-    const [start, end] = [change["xaxis.range[0]"], change["xaxis.range[1]"]]
-    if (start === undefined || end === undefined) { this.span.hidden = true; return }
-    const { zone } = this.board.data
-    const read = value => fromShown(typeof value === "number" ? value : Date.parse(`${String(value).replace(" ", "T")}Z`), zone)
-    this.range = { from_ms: Math.floor(read(start)), to_ms: Math.ceil(read(end)) }
-    setText(this.span, `Show ${clock(this.range.from_ms, zone)} to ${clock(this.range.to_ms, zone)}`)
-    this.span.hidden = false
   }
 
   remove() {

@@ -30,8 +30,8 @@ export class Tail {
     this.scroller.setAttribute("aria-label", "Newest violations")
     this.none = make("p", "none", "No violation in this span yet.")
     this.element = make("section", "tail-part", null, this.scroller, this.none, this.pill)
-    this.scroller.onmouseenter = () => { this.isRead = true }
-    this.scroller.onmouseleave = () => { this.isRead = false; this.releaseSoon() }
+    this.element.onmouseenter = () => { this.isRead = true }
+    this.element.onmouseleave = () => { this.isRead = false; this.releaseSoon() }
     this.scroller.addEventListener("focusin", () => { this.hasFocus = true })
     this.scroller.addEventListener("focusout", () => { this.hasFocus = false; this.releaseSoon() })
     this.scroller.onscroll = () => this.releaseSoon()

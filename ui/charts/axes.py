@@ -123,7 +123,8 @@ def layout(
     """A whole layout, with the overlay axis `y2` (0 to 1) that marks and gaps are drawn on.
 
     Args:
-        revision: As long as it stays the same, zoom and hidden legend entries are kept across refreshes.
+        revision: As long as it and the length of the span stay the same, zoom and hidden legend entries are
+            kept across refreshes.
         x_axis: See `time_axis`.
         y_axis: See `count_axis`.
         more: Anything else of Plotly's layout, such as `barmode`.
