@@ -87,15 +87,16 @@ class Drift:
         live = await self._read()
         known, looked_ms = known_states(book)
         findings = [] if looked_ms is None else compare(live, known, self._told(looked_ms), looked_ms, at_ms)
-        sure = [f for f in findings if self._was_suspected(f)][:MAX_DRIFTS]
-        self._suspected = {f.key: f for f in findings if f not in sure}
+        sure = [again for f in findings if (again := self._confirmed(f))][:MAX_DRIFTS]
+        told = {f.key for f in sure}
+        self._suspected = {f.key: f for f in findings if f.key not in told}
         if self._suspected:
             self._next_ms = min(self._next_ms, at_ms + AGAIN_MS)
         news: dict[Key, dict[str, Any] | None] = {k: s for k, s in live.items() if known.get(k) != s}
         news |= dict.fromkeys(k for k, s in known.items() if s is not None and k not in live)
         record_states(
             book,
-            {k: s for k, s in news.items() if k not in self._suspected},
+            news | {f.key: f.before for f in self._suspected.values()},
             at_ms,
             [(*f.key, _name(f), f.direction, f.known_ms, f.before, f.after) for f in sure],
         )
@@ -123,9 +124,12 @@ class Drift:
                 found.setdefault((row.change.entity_type, row.change.entity_id), []).append(row.change)
         return found
 
-    def _was_suspected(self, finding: Finding) -> bool:
+    def _confirmed(self, finding: Finding) -> Finding | None:
+        """What was found before as well, with when it was last known to be otherwise; None at first sight."""
         before = self._suspected.get(finding.key)
-        return before is not None and before.direction == finding.direction
+        if before is None or before.direction != finding.direction:
+            return None
+        return msgspec.structs.replace(finding, known_ms=before.known_ms)
 
 
 def masked(entity_type: str, entity: Mapping[str, Any]) -> dict[str, Any]:

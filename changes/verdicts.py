@@ -21,6 +21,7 @@ from domain.changes import Change, Names, Scope, cascades, scope_of, sentence
 from domain.errors import DeadlineExceeded
 from domain.events import Kind
 from domain.filters import Dimension, Filters
+from domain.kong_entities import reference
 from domain.windows import DAY_MS, MINUTE_MS, SECOND_MS, Window
 from storage.change_book import ChangeBook
 from storage.change_facts import record_verdict
@@ -96,7 +97,7 @@ class Verdicts:
             usual=self._usual(change, before, after, filters),
             named=named,
             naming=naming,
-            unhealthy_targets=self._unhealthy(change, after),
+            unhealthy_targets=self._unhealthy(_upstream_of(change, names), after),
             others=self._rivals(change, others, after, names),
             is_over=now_ms >= change.at_ms + FINAL_AFTER_MS,
         )
@@ -183,18 +184,13 @@ class Verdicts:
                 named += (row.limit_name, row.limit_value) in wanted
         return named, naming
 
-    def _unhealthy(self, change: Change, after: Window) -> int:
-        if change.entity_type not in {"targets", "upstreams", "services"} or not after.length_ms:
+    def _unhealthy(self, upstream: str | None, after: Window) -> int:
+        """Targets of an upstream that turned unhealthy."""
+        if upstream is None or not after.length_ms:
             return 0
         query = EventQuery(window=after, kinds=(Kind.CLUSTER,), events=("target_unhealthy",))
-        name = change.entity_name if change.entity_type == "upstreams" else None
-        return len(
-            {
-                (row.upstream, row.target)
-                for row in self._reader.stream_events(query)
-                if name is None or row.upstream == name
-            }
-        )
+        found = self._reader.stream_events(query)
+        return len({row.target for row in found if row.upstream == upstream})
 
     def _rivals(
         self, change: Change, others: Sequence[Change], after: Window, names: Names
@@ -209,3 +205,14 @@ class Verdicts:
             and effect_of(other) is not Effect.EITHER
             and scope.overlaps(scope_of(other))
         )
+
+
+def _upstream_of(change: Change, names: Names) -> str | None:
+    """The name of the upstream whose targets a change can make ill; a service's host may be one."""
+    if change.entity_type == "upstreams":
+        return change.entity_name
+    if change.entity_type == "targets":
+        upstream = reference(change.entity, "upstream")
+        return names("upstreams", upstream) if upstream else None
+    host = change.entity.get("host") if change.entity_type == "services" else None
+    return host if isinstance(host, str) else None

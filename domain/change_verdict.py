@@ -22,6 +22,7 @@ import msgspec
 
 from domain.change_effects import Effect, effect_of
 from domain.changes import Change, Scope, limits_before_and_after, scope_of, shown_limit
+from domain.kong_entities import CREDENTIALS
 from domain.limits import Limit
 from domain.windows import MINUTE_MS, SECOND_MS, Window, ceil_ms, floor_ms
 
@@ -29,6 +30,7 @@ BUCKET_MS = 10 * SECOND_MS
 """The finest totals that are kept."""
 SPAN_MS = 15 * MINUTE_MS
 """Compared before and after a change, where no other change cuts it short."""
+_IDENTITY = CREDENTIALS | {"consumers"}
 PER_MINUTE = MINUTE_MS // BUCKET_MS
 MIN_COUNT = 10
 """Fewer refusals than this are nothing to explain."""
@@ -175,7 +177,12 @@ def spans_around(change: Change, changes: Iterable[Change], known: Window) -> tu
 
 
 def _disturbs(other: Change, change: Change) -> bool:
-    """Whether another change moves refusals in all of this one's scope."""
+    """Whether another change moves refusals in all of this one's scope.
+
+    A consumer and their keys come, go and are exchanged together: that is one act, and is judged as one.
+    """
+    if other.entity_type in _IDENTITY and change.entity_type in _IDENTITY:
+        return False
     return effect_of(other) is not Effect.NONE and _covers(scope_of(other), scope_of(change))
 
 
