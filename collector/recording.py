@@ -9,6 +9,8 @@ from __future__ import annotations
 import datetime as dt
 import gzip
 import hashlib
+import re
+import uuid
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,7 +22,10 @@ MOST_LINE_BYTES = 33_554_432
 """A line of 32 MiB is no recording; what is longer is cut there, and goes to quarantine."""
 SECONDS = ("received_at", "ts")
 MILLISECONDS = ("at_ms", "started_at", "from_ms", "to_ms")
+OF_ENTITIES = ("created_at", "updated_at")
+NODES = ("node", "node_id")
 NESTED = ("body", "entry")
+UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 SECONDS_BELOW = 100_000_000_000
 """Numbers below this are seconds: as milliseconds it is March 1973."""
 Move = Callable[[int], int]
@@ -137,9 +142,11 @@ def mover(first_ms: int, start_ms: int, pace: float) -> Move:
 
 
 def shifted(value: Any, move: Move, suffix: str) -> Any:
-    """The same line with its instants moved and its request ids made new by a suffix.
+    """The same line with its instants moved, and with request and node ids made new by a suffix.
 
-    What entities say about themselves (`created_at` of a route) stays as it is.
+    Each playing is a new life of the gateway: nodes take a new id when they start, entities keep theirs. What
+    entities tell of themselves moves too, so that lists and changes of one playing fit together; not in log
+    entries, where nobody reads it.
     """
     if isinstance(value, list):
         return [shifted(item, move, suffix) for item in value]
@@ -152,7 +159,26 @@ def shifted(value: Any, move: Move, suffix: str) -> Any:
     for key in NESTED:
         if key in found and not (key == "body" and "http_status" in found):
             found[key] = shifted(found[key], move, suffix)
+    if "ts" in found:
+        for key in ("body", "data"):
+            if key in found:
+                found[key] = _told_again(found[key], move, suffix)
     _rename(found, suffix)
+    return found
+
+
+def _told_again(value: Any, move: Move, suffix: str) -> Any:
+    """What an Admin API or a worker event tells: entities with their moments, and nodes."""
+    if isinstance(value, list):
+        return [_told_again(item, move, suffix) for item in value]
+    if not isinstance(value, dict):
+        return value
+    found = {key: _told_again(item, move, suffix) for key, item in value.items()}
+    for key in OF_ENTITIES:
+        at_ms = instant_ms(found.get(key))
+        if at_ms is not None:
+            found[key] = move(at_ms) // 1000
+    _rename_node(found, suffix)
     return found
 
 
@@ -167,8 +193,16 @@ def _moved(value: Any, move: Move) -> Any:
     return move(at_ms)
 
 
+def _rename_node(found: dict[str, Any], suffix: str) -> None:
+    for key in NODES:
+        node = found.get(key)
+        if isinstance(node, str) and UUID.fullmatch(node):
+            found[key] = str(uuid.uuid5(uuid.UUID(node), suffix))
+
+
 def _rename(found: dict[str, Any], suffix: str) -> None:
     """New ids for what happens once; entities keep theirs."""
+    _rename_node(found, suffix)
     if "kind" in found and isinstance(found.get("id"), str):
         found["id"] += suffix
     if isinstance(found.get("request_id"), str):

@@ -11,6 +11,10 @@ import pytest
 from collector.recording import Recording, instant_ms, mover, received_ms, shifted
 from settings import SettingValueError
 
+NODE = "6f4b7c68-36d8-4c4b-9e4c-9c51d7fa7fca"
+NODE_1 = "82a92655-a29b-52a5-ae55-d6380453d8a4"
+"""The same node in a later playing."""
+
 
 def test_plain_and_compressed_files_read_alike(tmp_path: Path) -> None:
     text = b'{"a":1}\n\n{"b":2}\r\n{"c":3}'
@@ -156,14 +160,22 @@ def test_a_faster_pace_shortens_distances() -> None:
                 "ts": 2000000000,
                 "path": "/services",
                 "http_status": 200,
-                "body": {"started_at": 2000000000000},
+                "body": {"data": [{"id": "e", "name": "x", "updated_at": 1999999990}]},
             },
             {
                 "ts": 2000000001.0,
                 "path": "/services",
                 "http_status": 200,
-                "body": {"started_at": 2000000000000},
+                "body": {"data": [{"id": "e", "name": "x", "updated_at": 1999999991}]},
             },
+        ),
+        (
+            {"ts": 2000000000, "node": NODE, "data": {"entity": {"id": "e", "updated_at": 1999999999}}},
+            {"ts": 2000000001.0, "node": NODE_1, "data": {"entity": {"id": "e", "updated_at": 2000000000}}},
+        ),
+        (
+            {"ts": 2000000000, "node": "a", "path": "/", "http_status": 200, "body": {"node_id": NODE}},
+            {"ts": 2000000001.0, "node": "a", "path": "/", "http_status": 200, "body": {"node_id": NODE_1}},
         ),
         (
             {"timestamp": "2033-05-18T03:33:20+00:00", "entity": {"id": "e"}},
