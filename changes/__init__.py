@@ -7,5 +7,6 @@
 - `audit`: the Admin API's own records, and the actors of changes found by them
 - `verdicts`: what followed each change
 - `drift`: how Kong is, against what events told
-- `service`: all of it, in turns, for as long as the collector runs
+- `service`: all of it, in turns
+- `thread`: the service beside the collector, for as long as that runs
 """

@@ -8,6 +8,7 @@ told of and comes again; nothing here stops the collector.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import uuid
 from collections.abc import Awaitable, Callable
@@ -87,16 +88,17 @@ class ChangeService:
         self._next_ms: dict[str, int] = {}
         self._trouble: dict[str, str] = {}
 
-    async def run(self) -> None:
-        """Take turns until cancelled."""
+    async def run(self, stop: asyncio.Event) -> None:
+        """Take turns until told to stop."""
         try:
-            while True:
+            while not stop.is_set():
                 try:
                     await self.turn()
                 except Exception:
                     # a mistake of ours in one turn must not end all later ones: blocks have to be undone
                     log.exception("a turn of changes failed")
-                await self._sleep(TURN_S)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), TURN_S)
         finally:
             await self.close()
 
