@@ -141,6 +141,8 @@ def check_instant(value: int | None, name: str) -> None:
     Raises:
         ValueError: Not a whole number of milliseconds from 1970 to the year 9999.
     """
+    if type(value) is int and 0 <= value < END_OF_TIME_MS:
+        return
     check_integer(value, name)
     if value is None or not 0 <= value < END_OF_TIME_MS:
         raise ValueError(f"{name} is {value}, expected milliseconds from 1970 to the year 9999")
@@ -152,7 +154,7 @@ def check_integer(value: int | None, name: str) -> None:
     Raises:
         ValueError: Not a whole number of 64 bits.
     """
-    if value is None:
+    if value is None or (type(value) is int and -(2**63) <= value < 2**63):
         return
     if not isinstance(value, int):
         raise ValueError(f"{name} is {type(value).__name__}, expected a whole number")  # noqa: TRY004

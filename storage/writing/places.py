@@ -6,18 +6,19 @@ and the bookkeeping of names took 8 us an event, with it 1 us.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import msgspec
 
 from domain.events import Event, Traffic
 from domain.windows import MINUTE_MS
 from storage.codes import Dim
 from storage.writing.entities import EntityBook
+from storage.writing.rollups import Combo
 
 MAX_CACHED = 20_000
 """About 10 MB. When full all are forgotten: the combinations of this minute come again at once."""
 
 
-class Place(NamedTuple):
+class Place(msgspec.Struct, eq=False):
     """Keys; a name's key is None where it is the first name of its entity."""
 
     consumer: int
@@ -32,6 +33,8 @@ class Place(NamedTuple):
     from_ms: int
     """The first moment of which it was worked out: an earlier one may begin a name anew."""
     names_version: int
+    outcomes: dict[tuple[str | None, int, bool], Combo] = msgspec.field(default_factory=dict)
+    """(address, status, whether the upstream limited) -> how a request counts."""
 
 
 class PlaceBook:

@@ -40,7 +40,12 @@ class ResendMemory:
 
     def is_known(self, mark: int) -> bool:
         """Whether a mark was seen, in this transaction or before."""
-        return mark in self._fresh or any(mark in marks for _, marks in self._generations)
+        if mark in self._fresh:
+            return True
+        for _, marks in self._generations:  # noqa: SIM110 - `any` over a generator takes three times as long
+            if mark in marks:
+                return True
+        return False
 
     def add(self, mark: int) -> None:
         """Note a mark; it counts once the transaction is committed."""

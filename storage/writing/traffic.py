@@ -9,12 +9,14 @@ from domain.events import Traffic
 from domain.windows import MINUTE_MS
 from storage.codes import NONE_KEY, OTHER_KEY, Dim, outcome_of_status
 from storage.writing.keys import KeyBook, check_instant, check_integer
-from storage.writing.places import PlaceBook
+from storage.writing.places import Place, PlaceBook
 from storage.writing.resends import ResendMemory
 from storage.writing.rollups import Combo, Rollups
 
 MAX_COUNT = 1_000_000_000
 """Requests in one item: sums of any number of them stay within 64 bits."""
+MAX_KEPT = 100_000
+"""Ways to count a request, remembered with the places of their minutes: about 30 MB."""
 MAX_MINUTES = 16
 """Minutes whose addresses are held in memory; others are read again from the totals."""
 
@@ -42,6 +44,7 @@ class TrafficFolder:
         self._resends = resends
         self._most_addresses = most_addresses
         self._addresses: OrderedDict[int, set[str]] = OrderedDict()
+        self._kept = 0
         self.folded = 0
         """Requests of this transaction whose address was not told apart."""
 
@@ -60,21 +63,30 @@ class TrafficFolder:
         Raises:
             ValueError: It cannot be stored.
         """
-        check_integer(traffic.fingerprint, "fingerprint")
-        check_instant(traffic.at_ms, "at_ms")
-        if not 0 < traffic.count <= MAX_COUNT:
-            raise ValueError(f"count is {traffic.count}, expected 1 to {MAX_COUNT}")
-        if self._resends.is_known(traffic.fingerprint):
+        mark, at_ms, count = traffic.fingerprint, traffic.at_ms, traffic.count
+        check_integer(mark, "fingerprint")
+        check_instant(at_ms, "at_ms")
+        if not 0 < count <= MAX_COUNT:
+            raise ValueError(f"count is {count}, expected 1 to {MAX_COUNT}")
+        if self._resends.is_known(mark):
             return 0
-        combo = self._combo(traffic)
-        self._rollups.add(traffic.at_ms, combo, traffic.count)
-        self._resends.add(traffic.fingerprint)
-        if combo[1] == OTHER_KEY:
-            self.folded += traffic.count
-        return traffic.count
-
-    def _combo(self, traffic: Traffic) -> Combo:
         place = self._places.of(traffic)
+        what = (traffic.ip, traffic.status, traffic.upstream_limited)
+        combo = place.outcomes.get(what)
+        if combo is None:
+            combo = self._combo(place, traffic)
+            if self._kept >= MAX_KEPT:
+                self._places.forget()
+                self._kept = 0
+            place.outcomes[what] = combo
+            self._kept += 1
+        self._rollups.add(at_ms, combo, count)
+        self._resends.add(mark)
+        if combo[1] == OTHER_KEY:
+            self.folded += count
+        return count
+
+    def _combo(self, place: Place, traffic: Traffic) -> Combo:
         return (
             place.consumer,
             self._address(traffic.ip, traffic.at_ms),
