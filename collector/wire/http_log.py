@@ -14,6 +14,7 @@ from typing import Any
 
 import orjson
 
+from collector.wire.admin_calls import admin_call, is_admin_service
 from collector.wire.fields import address, digest, fingerprint, mapping, shown, text
 from collector.wire.json_bytes import load_json, tidied
 from collector.wire.payloads import MOST_QUARANTINED, payload_of, quarantined_rest, quarantined_value
@@ -112,6 +113,10 @@ def add_log_entry(
     at_ms, _ = _started(entry, received_ms)
     who = _who(decoded, seen, entry, at_ms, node)
     decoded.traffic.append(Traffic(fingerprint=mark, at_ms=at_ms, status=status, **who))
+    if is_admin_service(get("service")):
+        call = admin_call(entry, status, at_ms, who)
+        if call is not None:
+            decoded.events.append(call)
 
 
 def _add_answer(
