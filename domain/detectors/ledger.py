@@ -1,0 +1,171 @@
+"""What happened lately, by consumer, address, network and service: the memory that detectors look into.
+
+Memory is bounded whatever comes. Consumers and services are few and have a track each. Addresses are not:
+most send a handful of requests and are only counted, in two generations of a minute; one that sends more
+than that gets a track. Past `most_tracks` of a kind, the ones that were quiet longest go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from domain.detectors.networks import site_of
+from domain.detectors.tracks import HORIZON_MS, MINUTE_MS, NOBODY, REFUSED, Key, Outcome, Track
+
+Row = tuple[int, str | None, int, int, int, int, int]
+"""consumer, address, service, route, limit, outcome, how many"""
+PROMOTE_AT = 12
+"""Requests of an address or network in one to two minutes before it has a track of its own."""
+MOST_TRACKS = 4_096
+MOST_COUNTED = 200_000
+"""Addresses counted per minute without a track; about 20 MB."""
+MOST_SITES = 200_000
+
+
+class Ledger:
+    """The last fifteen minutes.
+
+    Args:
+        slot_ms: Length of a slot: 10 s for fresh history, a minute for older.
+        most_tracks: Tracks of a kind.
+    """
+
+    def __init__(self, slot_ms: int = 10_000, most_tracks: int = MOST_TRACKS) -> None:
+        self.slot_ms = slot_ms
+        self.everything = Track("everything", 0)
+        self.consumers: dict[Key, Track] = {}
+        self.addresses: dict[Key, Track] = {}
+        self.sites: dict[Key, Track] = {}
+        self.services: dict[Key, Track] = {}
+        self.uncounted = 0
+        """Requests of addresses that could not even be counted."""
+        self._most_tracks = most_tracks
+        self._counts: tuple[dict[str, int], dict[str, int]] = ({}, {})
+        self._generation = 0
+        self._sites: dict[str, str] = {}
+
+    # ---- time
+
+    def slot_of(self, at_ms: int) -> int:
+        """The number of the slot that holds an instant."""
+        return at_ms // self.slot_ms
+
+    def minute_of(self, slot: int) -> int:
+        """The number of the minute that holds a slot."""
+        return slot * self.slot_ms // MINUTE_MS
+
+    def start_ms(self, slot: int) -> int:
+        """When a slot begins."""
+        return slot * self.slot_ms
+
+    def slots_in(self, seconds: float) -> int:
+        """How many slots make so many seconds, at least one."""
+        return max(1, round(seconds * 1000 / self.slot_ms))
+
+    # ---- filling
+
+    def add(self, slot: int, rows: Iterable[Row]) -> None:
+        """Count rows of one slot."""
+        minute = self.minute_of(slot)
+        if minute > self._generation:
+            self._turn(minute)
+        consumers, services, everything = self.consumers, self.services, self.everything
+        for consumer, address, service, route, limit, outcome, n in rows:
+            everything.add(slot, minute, outcome, n, None, NOBODY, NOBODY)
+            if consumer:
+                track = consumers.get(consumer)
+                if track is None:
+                    track = self._new(consumers, consumer, slot)
+                track.add(slot, minute, outcome, n, address or NOBODY, route, limit)
+            if service:
+                track = services.get(service)
+                if track is None:
+                    track = self._new(services, service, slot)
+                track.add(slot, minute, outcome, n, consumer or address or NOBODY, route, NOBODY)
+            if address is not None:
+                self._add_address(slot, minute, consumer, address, route, limit, outcome, n)
+
+    def _add_address(
+        self,
+        slot: int,
+        minute: int,
+        consumer: int,
+        address: str,
+        route: int,
+        limit: int,
+        outcome: int,
+        n: int,
+    ) -> None:
+        found = self._track(self.addresses, address, slot, n)
+        if found is not None:
+            found.add(slot, minute, outcome, n, consumer, route, NOBODY if consumer else limit or -1)
+        site = self._sites.get(address)
+        if site is None:
+            if len(self._sites) >= MOST_SITES:
+                self._sites.clear()
+            site = self._sites[address] = site_of(address)
+        found = self._track(self.sites, site, slot, n)
+        if found is not None:
+            found.add(slot, minute, outcome, n, address, route, NOBODY)
+
+    def _track(self, tracks: dict[Key, Track], key: str, slot: int, n: int) -> Track | None:
+        found = tracks.get(key)
+        if found is not None:
+            return found
+        now, before = self._counts
+        count = now.get(key, 0) + n
+        if count + before.get(key, 0) >= PROMOTE_AT:
+            now.pop(key, None)
+            return self._new(tracks, key, slot)
+        if key in now or len(now) < MOST_COUNTED:
+            now[key] = count
+        else:
+            self.uncounted += n
+        return None
+
+    def _new(self, tracks: dict[Key, Track], key: Key, slot: int) -> Track:
+        if len(tracks) >= self._most_tracks:
+            quiet = sorted(tracks.values(), key=lambda t: max(t.slots, default=0))
+            for track in quiet[: self._most_tracks // 8]:
+                del tracks[track.key]
+        found = tracks[key] = Track(key, slot)
+        return found
+
+    def _turn(self, minute: int) -> None:
+        """A new minute: the younger generation of counts becomes the older one, and old slots go."""
+        now, _ = self._counts
+        self._counts = ({}, now if minute == self._generation + 1 else {})
+        self._generation = minute
+        last_minute = minute - HORIZON_MS // MINUTE_MS
+        last_slot = last_minute * MINUTE_MS // self.slot_ms
+        self.everything.forget_before(last_slot, last_minute)
+        for tracks in (self.consumers, self.addresses, self.sites, self.services):
+            for key in list(tracks):
+                track = tracks[key]
+                track.forget_before(last_slot, last_minute)
+                if not track.slots and tracks is not self.consumers:
+                    del tracks[key]
+
+    # ---- looking
+
+    def subjects(self) -> Iterator[tuple[bool, Track]]:
+        """Everybody who can be refused: (is a consumer, track); addresses where no consumer was known."""
+        for track in self.consumers.values():
+            yield True, track
+        for track in self.addresses.values():
+            if track.limits:
+                yield False, track
+
+    def refused(self, track: Track, from_slot: int, to_slot: int, *, is_consumer: bool) -> int:
+        """Refusals of a subject; of an address, those without a consumer."""
+        if is_consumer:
+            return track.total(from_slot, to_slot, REFUSED)
+        return sum(
+            n
+            for by_slot in track.limits.values()
+            for slot, n in by_slot.items()
+            if from_slot <= slot <= to_slot
+        )
+
+
+__all__ = ["NOBODY", "Key", "Ledger", "Outcome", "Row", "Track"]

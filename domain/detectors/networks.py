@@ -1,0 +1,33 @@
+"""Addresses into networks: who is a neighbour of whom. No look-ups, only the digits.
+
+An address says little: a phone changes it, an attacker rents a hundred. Without an AS register the network is
+the best stand-in: /24 and /64 are about one site, /16 and /32 about one provider.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+
+_V4 = 4
+
+
+def site_of(address: str) -> str:
+    """The /24 or /64 of an address; the text itself when it is no address."""
+    return _network(address, 24, 64)
+
+
+def provider_of(address: str) -> str:
+    """The /16 or /32 of an address: a stand-in for its provider."""
+    return _network(address, 16, 32)
+
+
+def _network(address: str, bits4: int, bits6: int) -> str:
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if ip.version == _V4:
+        kept = ip.packed[: bits4 // 8] + bytes(4 - bits4 // 8)
+        return f"{ipaddress.IPv4Address(kept)}/{bits4}"
+    kept = ip.packed[: bits6 // 8] + bytes(16 - bits6 // 8)
+    return f"{ipaddress.IPv6Address(kept)}/{bits6}"

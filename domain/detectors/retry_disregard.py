@@ -1,0 +1,173 @@
+"""Who was told when to come back, and what it did: obeyed, asked on in a loop, or came back as somebody else.
+
+Kong's windows are fixed, so `Retry-After` is the rest of the window. Refusals far apart in one window can
+be a client that simply has more to do than it may; refusals less than a second apart, for half a minute,
+are a loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from domain.detectors.detector import Detector, Values, number
+from domain.detectors.findings import Finding, Sample, Severity
+from domain.detectors.scene import Scene
+from domain.detectors.subjects import Subject, from_where, refused_subjects
+from domain.detectors.tracks import NOBODY
+from domain.detectors.words import limit_words, many, span, times
+from domain.limits import Limit
+
+NAME = "retry_disregard"
+SHORTEST_WINDOW_S = 10
+"""Below this `Retry-After` is a second or two, and asking again after a second is not disregard."""
+LOOK_BACK_S = 600
+TOP_SHARE = 0.7
+"""A loop is even: no single span may hold more of its refusals."""
+OBEYS_MOST = 5
+"""Refusals per window of somebody who obeys: a few may be under way at once, on each node."""
+OBEYS_AFTER = 0.25
+"""Part of a window's requests that may come after its first refusal."""
+EVASIVE_NEW = 4
+
+
+def detect(scene: Scene, values: Values) -> Iterator[Finding]:
+    """Subjects that ask on within the window they were refused in, and those that wait."""
+    for subject in refused_subjects(scene, LOOK_BACK_S, values["obeys_windows"]):
+        found = None
+        for key, by_slot in subject.track.limits.items():
+            limit = scene.names.limit(key)
+            if limit is None or limit.window_s is None or limit.window_s < SHORTEST_WINDOW_S:
+                continue
+            if "/" in (limit.name or ""):
+                continue  # response-ratelimiting sends no Retry-After (KONG handler.lua, 3.9)
+            found = _loop(scene, values, subject, limit, by_slot)
+            if found is not None:
+                break
+        found = found or _obeys(scene, values, subject)
+        if found is not None:
+            yield found
+
+
+def _loop(
+    scene: Scene, values: Values, subject: Subject, limit: Limit, by_slot: dict[int, int]
+) -> Finding | None:
+    """Refusals in consecutive slots of one window, less than `interval_s` apart."""
+    ledger = scene.ledger
+    least = ledger.slot_ms / 1000 / values["interval_s"]
+    window_ms = (limit.window_s or 0) * 1000
+    window_from = scene.now_ms - 1 - (scene.now_ms - 1) % window_ms
+    slot, run = scene.slot, 0
+    while by_slot.get(slot, 0) >= least and ledger.start_ms(slot) >= window_from:
+        run += 1
+        slot -= 1
+    if run < ledger.slots_in(values["loop_s"]) and not (run and ledger.slot_ms >= 60_000):  # noqa: PLR2004
+        return None
+    counts = [by_slot[s] for s in range(slot + 1, scene.slot + 1)]
+    total = sum(counts)
+    if total < values["retries"] or (run > 1 and max(counts) > TOP_SHARE * total):
+        return None
+    length_s = run * ledger.slot_ms / 1000
+    fresh = _new_addresses(scene, subject, slot)
+    evasive = fresh >= EVASIVE_NEW
+    how = f", from {many(fresh, 'new address', 'new addresses')} since" if evasive else ""
+    why = (
+        f"{subject.entity} was refused {times(total)} in {span(length_s)}{scene.place(subject.track)}"
+        f"{limit_words(limit)}, {from_where(scene, subject)}: it asks on every {length_s / total:.1f} s"
+        f" and does not wait for the window to end{how}"
+    )
+    return Finding(
+        detector=NAME,
+        shape="evasive_retry" if evasive else "retry_loop_ignoring_retry_after",
+        severity=Severity.HIGH if evasive else Severity.NOTICE,
+        entity_type=subject.entity_type,
+        entity_id=subject.entity_id,
+        entity=subject.entity,
+        from_ms=ledger.start_ms(slot + 1),
+        to_ms=scene.now_ms,
+        count=total,
+        why=why,
+        actors=subject.actors,
+        facts={"retries": total, "seconds": length_s, "interval_s": round(length_s / total, 2)},
+        wants_sample=True,
+    )
+
+
+def _new_addresses(scene: Scene, subject: Subject, slot: int) -> int:
+    if not subject.is_consumer or scene.slot - subject.track.first_slot < scene.ledger.slots_in(60):
+        return 0
+    return sum(1 for peer, first in subject.track.known.items() if first > slot and peer != NOBODY)
+
+
+def _obeys(scene: Scene, values: Values, subject: Subject) -> Finding | None:
+    """In every window with a refusal nearly nothing comes after the first one."""
+    windows = kept = refused = 0
+    for key, by_slot in subject.track.limits.items():
+        limit = scene.names.limit(key)
+        if limit is None or limit.window_s is None or limit.window_s < SHORTEST_WINDOW_S:
+            continue
+        per_window = max(1, limit.window_s * 1000 // scene.ledger.slot_ms)
+        for window in {slot // per_window for slot in by_slot}:
+            first, last = window * per_window, (window + 1) * per_window - 1
+            hit = sorted(slot for slot in by_slot if first <= slot <= last)
+            count = sum(by_slot[slot] for slot in hit)
+            after = subject.track.total(hit[0] + 1, min(last, scene.slot))
+            asked = subject.track.total(first, last)
+            windows += 1
+            refused += count
+            kept += count <= OBEYS_MOST and after <= OBEYS_AFTER * asked
+    if windows < values["obeys_windows"] or kept < windows:
+        return None
+    why = (
+        f"{subject.entity} was refused {times(refused)}{scene.place(subject.track, 10)} in {windows} windows"
+        f" and waited for the end of each: it obeys Retry-After"
+    )
+    return Finding(
+        detector=NAME,
+        shape="obeys_retry_after_no_alarm",
+        severity=Severity.INFORMATION,
+        entity_type=subject.entity_type,
+        entity_id=subject.entity_id,
+        entity=subject.entity,
+        from_ms=scene.ms_ago(LOOK_BACK_S),
+        to_ms=scene.now_ms,
+        count=refused,
+        why=why,
+        actors=subject.actors,
+        facts={"windows": windows},
+    )
+
+
+def refine(finding: Finding, samples: Sequence[Sample]) -> Finding | None:
+    """Only who was told to wait can disregard it; say how long it was told to wait."""
+    known = [s for s in samples if s.has_limit_headers is not None]
+    told = [s.retry_after_s for s in known if s.retry_after_s is not None]
+    if known and 2 * len(told) < len(known):
+        return None
+    if not told:
+        return finding
+    return msgspec.structs.replace(finding, why=f"{finding.why} (it was told to wait up to {max(told)} s)")
+
+
+DETECTOR = Detector(
+    name=NAME,
+    title="retry disregard",
+    what="a client asks again and again within the window it was refused in, although it was told to wait",
+    detect=detect,
+    refine=refine,
+    delay_s=60,
+    parameters=(
+        number("interval_s", 1.0, (0.05, 10), "seconds", "longest time between two retries of a loop"),
+        number("loop_s", 30, (10, 600), "seconds", "how long a loop must last"),
+        number("retries", 40, (5, 1e6), "refusals", "refusals that make a loop"),
+        number("obeys_windows", 3, (2, 100), "windows", "windows after which a client is said to obey"),
+    ),
+    owasp=("API4:2023",),
+    false_positives=("many workers behind one consumer, each of which does wait",),
+    guide=(
+        "This is a client bug far more often than an attack: write to the consumer's owner.",
+        "Show them the interval and what Retry-After said; both are in the evidence.",
+        "If it hurts others, lower its limit or stop it with request-termination for an hour.",
+    ),
+)

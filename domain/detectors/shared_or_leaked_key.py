@@ -1,0 +1,180 @@
+"""One consumer, many addresses: a key that is shared, or has leaked.
+
+Counted are addresses that this consumer never used before, and how many networks they lie in: a phone changes
+its address but rarely its provider, a fleet has many addresses in one network. A consumer that always
+came from many networks is compared with itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from domain.detectors.detector import Detector, Values, number
+from domain.detectors.findings import EntityType, Finding, Severity
+from domain.detectors.networks import provider_of, site_of
+from domain.detectors.scene import Scene
+from domain.detectors.subjects import is_shared_egress
+from domain.detectors.tracks import NOBODY, REFUSED, REQUESTS, UNAUTHORIZED, Counts, Key, Track
+from domain.detectors.words import listed, many, span
+
+NAME = "shared_or_leaked_key"
+LEAST_SITES = 2
+USUAL_MINUTES = 10
+GUESSING_UNAUTHORIZED = 0.3
+"""An address where so many requests fail to log in guesses credentials: that is another detector's find."""
+
+
+def detect(scene: Scene, values: Values) -> Iterator[Finding]:
+    """Consumers with many addresses that are new to them."""
+    for track in scene.ledger.consumers.values():
+        if len(track.known) < values["addresses"] or scene.is_own(track, is_consumer=True):
+            continue
+        found = _judge(scene, values, track)
+        if found is not None:
+            yield found
+
+
+def _judge(scene: Scene, values: Values, track: Track) -> Finding | None:
+    slots = scene.ledger.slots_in(values["over_s"])
+    first = scene.slot - slots + 1
+    if first - track.first_slot < scene.ledger.slots_in(values["settled_s"]):
+        first = track.first_slot + scene.ledger.slots_in(values["settled_s"])
+    fresh = {peer for peer, slot in track.known.items() if slot >= first and isinstance(peer, str)}
+    if len(fresh) < values["addresses"]:
+        return None
+    peers = _present(scene, track, fresh, minutes=max(2, round(values["over_s"] / 60)))
+    known = scene.past.known_addresses(track.key, peers, scene.ledger.start_ms(first))
+    peers = {a: c for a, c in peers.items() if a not in known}
+    requests = sum(c[REQUESTS] for c in peers.values())
+    if len(peers) < values["addresses"] or requests < values["requests"]:
+        return None
+    sites, providers = {site_of(a) for a in peers}, {provider_of(a) for a in peers}
+    usual = _usual_new_sites(scene, track, first)
+    is_wide = len(providers) >= values["networks"] or (
+        len(peers) >= values["many"] and len(sites) >= LEAST_SITES
+    )
+    if not is_wide or len(sites) < values["factor"] * usual:
+        return None
+    return _finding(scene, values, track, peers, sites, providers, usual, first)
+
+
+def _present(scene: Scene, track: Track, fresh: set[str], *, minutes: int) -> dict[str, Counts]:
+    """What the new addresses did, shared gateways and guessers left out."""
+    return {
+        peer: counts
+        for peer, counts in track.peers(scene.minute - minutes, scene.minute).items()
+        if isinstance(peer, str) and peer in fresh and not _belongs_to_many(scene, peer)
+    }
+
+
+def _belongs_to_many(scene: Scene, address: str) -> bool:
+    other = scene.ledger.addresses.get(address)
+    if other is None:
+        return False
+    if is_shared_egress(scene, address):
+        return True
+    first, last = scene.first_slot(120), scene.slot
+    return other.total(first, last, UNAUTHORIZED) > GUESSING_UNAUTHORIZED * other.total(first, last)
+
+
+def _usual_new_sites(scene: Scene, track: Track, first: int) -> int:
+    """How many networks this consumer met per two minutes before, at most; 0 when that is not known."""
+    slots = scene.ledger.slots_in(120)
+    start = first - scene.ledger.slots_in(60 * USUAL_MINUTES)
+    settled = track.first_slot + slots
+    found: dict[int, set[str]] = {}
+    for peer, slot in track.known.items():
+        if isinstance(peer, str) and max(start, settled) <= slot < first:
+            found.setdefault(slot // slots, set()).add(site_of(peer))
+    return max((len(sites) for sites in found.values()), default=0)
+
+
+def _finding(
+    scene: Scene,
+    values: Values,
+    track: Track,
+    peers: dict[str, Counts],
+    sites: set[str],
+    providers: set[str],
+    usual: int,
+    first: int,
+) -> Finding:
+    requests = sum(c[REQUESTS] for c in peers.values())
+    refused = sum(c[REFUSED] for c in peers.values())
+    old = sum(1 for peer, slot in track.known.items() if slot < first and peer != NOBODY)
+    label = scene.names.label_of(track.key)
+    critical = len(providers) >= values["critical_networks"]
+    busiest: list[Key] = sorted(peers, key=lambda a: -peers[str(a)][REQUESTS])
+    before = f"{many(old, 'address', 'addresses')} until then" if old else "none known until then"
+    per = f", usually at most {many(usual, 'new network')} in two minutes" if usual else ""
+    also = f", {refused:,} of them refused" if refused else ""
+    why = (
+        f"{label}'s key was used {requests:,} times{also} from {len(peers)} addresses new to it"
+        f" in {many(len(sites), 'network')} of {many(len(providers), 'provider')} within"
+        f" {span(values['over_s'])} ({before}{per}): {listed([str(a) for a in busiest])}"
+    )
+    return Finding(
+        detector=NAME,
+        shape="one_key_many_addresses",
+        severity=Severity.CRITICAL if critical else Severity.HIGH,
+        entity_type=EntityType.CONSUMER,
+        entity_id=scene.names.id_of(track.key),
+        entity=label,
+        from_ms=scene.ledger.start_ms(min(track.known[a] for a in peers)),
+        to_ms=scene.now_ms,
+        count=requests,
+        why=why,
+        actors=(("consumer", scene.names.id_of(track.key)),),
+        covers=frozenset(("ip", address) for address in peers),
+        facts={
+            "new_addresses": len(peers),
+            "networks": len(sites),
+            "providers": len(providers),
+            "refused": refused,
+            "addresses": [str(a) for a in busiest[:20]],
+        },
+    )
+
+
+DETECTOR = Detector(
+    name=NAME,
+    title="one key, many addresses",
+    what="a consumer's key is used from many addresses and networks that it never used before",
+    detect=detect,
+    delay_s=30,
+    parameters=(
+        number("addresses", 5, (2, 1000), "addresses", "addresses new to the consumer"),
+        number("requests", 10, (1, 1e6), "requests", "requests from them"),
+        number("networks", 3, (1, 1000), "providers", "providers (/16, /32) that they lie in, or ..."),
+        number("many", 8, (2, 1000), "addresses", "... so many addresses in two networks"),
+        number("over_s", 300, (60, 840), "seconds", "span in which they must be new"),
+        number(
+            "settled_s",
+            60,
+            (0, 86_400),
+            "seconds",
+            "how long a consumer is only watched, from its first request",
+        ),
+        number("factor", 3, (1, 100), "times", "times as many new networks as was usual for the consumer"),
+        number("critical_networks", 5, (1, 1000), "providers", "providers that make it critical"),
+    ),
+    sigma="value_count",
+    owasp=("API2:2023",),
+    attack=("T1078", "T1550.001", "T1528"),
+    false_positives=(
+        "a mobile app that carries one key for all its users",
+        "a customer that moved to another cloud: addresses in one or two networks, all at once and for good",
+        "a monitoring service that probes from many places",
+    ),
+    guide=(
+        (
+            "Compare the new addresses with the usual ones on the consumer's page: same"
+            " countries, same hours, same routes?"
+        ),
+        (
+            "Do the old addresses go on as before while the new ones ask for something else? Then"
+            " the key has leaked."
+        ),
+        "Rotate the key with the owner; until then block the new networks, not the consumer.",
+    ),
+)

@@ -1,0 +1,96 @@
+"""Who was refused: a consumer, or an address where nobody was logged in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from domain.detectors.findings import EntityType
+from domain.detectors.scene import Scene
+from domain.detectors.tracks import NOBODY, REFUSED, UNAUTHORIZED, Key, Track
+from domain.detectors.words import listed, many
+
+EGRESS_CONSUMERS = 8
+"""So many consumers behind one address, most of them with a good share, make it a gateway of many."""
+EGRESS_REQUESTS_EACH = 3
+EGRESS_UNAUTHORIZED = 0.05
+EGRESS_SLOTS_S = 60
+
+
+class Subject(NamedTuple):
+    """One subject and how findings name it."""
+
+    track: Track
+    is_consumer: bool
+    entity_type: EntityType
+    entity_id: str
+    entity: str
+    refused: int
+    """In the span asked for."""
+
+    @property
+    def actors(self) -> tuple[tuple[str, str], ...]:
+        """The filter that shows its events."""
+        return ((self.entity_type.value, self.entity_id),)
+
+
+def refused_subjects(scene: Scene, seconds: float, at_least: float) -> Iterator[Subject]:
+    """Subjects with so many refusals in the last so many seconds, our own blocks left out."""
+    first, last = scene.first_slot(seconds), scene.slot
+    for is_consumer, track in scene.ledger.subjects():
+        refused = scene.ledger.refused(track, first, last, is_consumer=is_consumer)
+        if refused < at_least or scene.is_own(track, is_consumer=is_consumer):
+            continue
+        yield subject_of(scene, track, refused, is_consumer=is_consumer)
+
+
+def subject_of(scene: Scene, track: Track, refused: int, *, is_consumer: bool) -> Subject:
+    """A track as a subject."""
+    if is_consumer:
+        entity_id, label = scene.names.id_of(track.key), scene.names.label_of(track.key)
+        return Subject(track, True, EntityType.CONSUMER, entity_id, label, refused)
+    return Subject(track, False, EntityType.IP, str(track.key), str(track.key), refused)
+
+
+def refusals_by_slot(subject: Subject, from_slot: int, to_slot: int) -> list[int]:
+    """A subject's refusals, one number per slot, both ends included."""
+    if subject.is_consumer:
+        return subject.track.series(from_slot, to_slot, REFUSED)
+    found = [0] * (to_slot - from_slot + 1)
+    for by_slot in subject.track.limits.values():
+        for slot, n in by_slot.items():
+            if from_slot <= slot <= to_slot:
+                found[slot - from_slot] += n
+    return found
+
+
+def from_where(scene: Scene, subject: Subject, minutes: int = 2) -> str:
+    """`from 12 addresses`, `from 203.0.113.7`; of an address nothing more is to be said."""
+    if not subject.is_consumer:
+        return "without a consumer"
+    peers = subject.track.peers(scene.minute - minutes + 1, scene.minute)
+    addresses = sorted((p for p in peers if p != NOBODY), key=lambda p: -peers[p][0])
+    if not addresses:
+        return "from an unknown address"
+    if len(addresses) <= 2:  # noqa: PLR2004 - two can be read at a glance
+        return f"from {listed([str(a) for a in addresses])}"
+    return f"from {many(len(addresses), 'address', 'addresses')}"
+
+
+def is_shared_egress(scene: Scene, address: Key) -> bool:
+    """Whether many consumers come out of one address in good order, as from a proxy or carrier NAT.
+
+    In good order means that nearly all of them have valid credentials and send more than a try or two, for a
+    minute at least. Who guesses credentials fails at that.
+    """
+    track = scene.ledger.addresses.get(address)
+    if track is None or len(track.known) < EGRESS_CONSUMERS:
+        return False
+    if scene.slot - track.first_slot < scene.ledger.slots_in(EGRESS_SLOTS_S):
+        return False
+    minutes = scene.minute - 4, scene.minute
+    peers = track.peers(*minutes)
+    steady = [c for key, c in peers.items() if key != NOBODY and c[0] >= EGRESS_REQUESTS_EACH]
+    requests = sum(c[0] for c in peers.values())
+    unauthorized = sum(c[UNAUTHORIZED] for c in peers.values())
+    return len(steady) >= EGRESS_CONSUMERS and unauthorized <= EGRESS_UNAUTHORIZED * requests
