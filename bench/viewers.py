@@ -203,7 +203,8 @@ def report(alone: tuple[float, list[Seen]], together: tuple[float, list[Seen]], 
     print(f"one viewer:  {alone[0]:6.2f} s CPU ({100 * alone[0] / seconds:.1f} % of a core)")
     print(f"{viewers} viewers: {spent:6.2f} s CPU ({share:.1f} % of a core)")
     print(f"each further viewer-refresh: {1000 * added:.3f} ms CPU")
-    print(f"messages {sum(s.messages for s in seen):,}, {sum(s.received_bytes for s in seen) / 1e6:.1f} MB")
+    size_mb = sum(s.received_bytes for s in seen) / 1e6
+    print(f"messages {sum(s.messages for s in seen):,}, {size_mb:.1f} MB")
     print(
         f"pictures {refreshes:,}, {min(s.pictures for s in seen)} to {max(s.pictures for s in seen)} a viewer; "
         f"between two: median {statistics.median(gaps):.2f} s, p99 {gaps[int(len(gaps) * 0.99) - 1]:.2f} s, "
