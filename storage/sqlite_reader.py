@@ -32,7 +32,7 @@ from storage.reading.plugins import read_plugins
 from storage.reading.restriction import read_restriction
 from storage.reading.series import read_past, read_series
 from storage.reading.spans import buckets, read_kept, spans
-from storage.reading.sums import KeySums, read_requests, read_sums
+from storage.reading.sums import KeySums, read_ranking, read_requests
 from storage.reading.tops import breakdown, top
 from storage.reading.totals import read_totals, tells_of_traffic
 from storage.reading.words import keys_of, read_merged
@@ -100,19 +100,19 @@ class SqliteReader:
             shape = buckets(window, bucket_ms, kept)
             restriction, merged = read_restriction(snapshot, filters), read_merged(snapshot)
             dim = None if group_by is None else DIM_OF[group_by]
-            sums = None
+            ranking = None
             if dim is not None:
                 wanted = spans(Window(shape.from_ms, shape.to_ms), kept)
-                sums = read_sums(snapshot, wanted, dim, restriction, merged, refused_only=True)
+                ranking = read_ranking(snapshot, wanted, dim, restriction, merged, refused_only=True)
             tells = tells_of_traffic(snapshot)
-            return read_series(snapshot, shape, dim, sums, restriction, merged, top, tells=tells)
+            return read_series(snapshot, shape, dim, ranking, restriction, merged, top, tells=tells)
 
     def top(self, dimension: Dimension, window: Window, filters: Filters, limit: int = 10) -> Top:
         """The largest of a dimension by violations."""
         with self._connections.snapshot() as snapshot:
             dim, wanted = DIM_OF[dimension], spans(window, read_kept(snapshot))
             restriction, merged = read_restriction(snapshot, filters), read_merged(snapshot)
-            refused = read_sums(snapshot, wanted, dim, restriction, merged, refused_only=True)
+            refused = read_ranking(snapshot, wanted, dim, restriction, merged, refused_only=True)
 
             def requests_of(listed: KeySums) -> dict[int, int]:
                 return read_requests(snapshot, wanted, dim, listed, restriction, merged)
@@ -127,10 +127,11 @@ class SqliteReader:
         with self._connections.snapshot() as snapshot:
             dim, wanted = DIM_OF[of], spans(window, read_kept(snapshot))
             restriction, merged = read_restriction(snapshot, filters), read_merged(snapshot)
-            sums = read_sums(snapshot, wanted, dim, restriction, merged, refused_only=dim == Dim.LIMIT)
-            if dim == Dim.LIMIT:
-                sums = sums.only(sums.violations > 0)
-            return breakdown(snapshot, of, sums, limit, tells=tells_of_traffic(snapshot))
+            only = dim == Dim.LIMIT
+            ranking = read_ranking(snapshot, wanted, dim, restriction, merged, refused_only=only)
+            if only:
+                ranking = ranking.only(ranking.violations > 0)
+            return breakdown(snapshot, of, ranking, limit, tells=tells_of_traffic(snapshot))
 
     def pairs(
         self, of: Dimension, by: Dimension, window: Window, filters: Filters, limit: int = 100

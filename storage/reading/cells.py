@@ -11,7 +11,7 @@ from storage.reading.restriction import Restriction
 from storage.reading.spans import Span
 from storage.reading.words import as_list
 
-MAX_FEW = 2_000
+MAX_FEW = 500
 """So few combinations are followed through the index on `cells`; more are met by going through buckets."""
 _INDEXES = {
     Dim.IP: "combos_by_ip",
@@ -22,19 +22,21 @@ _INDEXES = {
 """Where the combinations of a name stand together; the first that a filter names leaves the fewest."""
 
 
-def few_combos(
-    snapshot: Snapshot, restriction: Restriction, outcomes: Iterable[int] = ()
-) -> list[int] | None:
-    """The combinations that filters leave; None when there are more than 2,000, or no index leads to them."""
+def few_combos(snapshot: Snapshot, restriction: Restriction) -> tuple[int, ...] | None:
+    """The combinations that filters leave; None when there are more than 500, or no index leads to them."""
     included = {dim for dim, _ in restriction.include}
     index = next((index for dim, index in _INDEXES.items() if dim in included), None)
     if index is None:
         return None
-    condition, bound = _condition(restriction, outcomes)
+    return snapshot.once(("few", restriction), lambda: _few_combos(snapshot, restriction, index))
+
+
+def _few_combos(snapshot: Snapshot, restriction: Restriction, index: str) -> tuple[int, ...] | None:
+    condition, bound = restriction.clause("c")
     rows = snapshot.rows(
         f"SELECT combo FROM combos c INDEXED BY {index} WHERE {condition} LIMIT {MAX_FEW + 1}", bound
     )
-    return None if len(rows) > MAX_FEW else [combo for (combo,) in rows]
+    return None if len(rows) > MAX_FEW else tuple(combo for (combo,) in rows)
 
 
 def cells_of(
@@ -45,10 +47,11 @@ def cells_of(
     columns: Sequence[Dim] = (),
 ) -> tuple[str, list[Any]]:
     """A statement that gives `bucket_s, outcome, n` and columns of what filters leave, and what is bound."""
-    outcomes = tuple(outcomes)
     wanted = "".join(f", c.{COLUMN_OF[dim]}" for dim in columns)
-    few = few_combos(snapshot, restriction, outcomes)
-    condition, bound = _condition(restriction, outcomes)
+    few = few_combos(snapshot, restriction)
+    codes = ", ".join(str(int(Outcome(outcome))) for outcome in outcomes)
+    ended = f"c.outcome IN ({codes})" if codes else "1"
+    condition, bound = restriction.clause("c")
     parts: list[str] = []
     values: list[Any] = []
     for span in spans:
@@ -56,29 +59,23 @@ def cells_of(
         if few is None:
             parts.append(
                 f"SELECT x.bucket_s, c.outcome, x.n{wanted} FROM cells x CROSS JOIN combos c"
-                f" ON c.combo = x.combo WHERE {limits} AND {condition}"
+                f" ON c.combo = x.combo WHERE {limits} AND {ended} AND {condition}"
             )
             values += [*span, *bound]
         else:
             parts.append(
                 f"SELECT x.bucket_s, c.outcome, x.n{wanted} FROM json_each(?) j"
-                " CROSS JOIN combos c ON c.combo = j.value"
+                f" CROSS JOIN combos c ON c.combo = j.value AND {ended}"
                 f" CROSS JOIN cells x INDEXED BY cells_by_combo ON x.combo = j.value AND {limits}"
             )
             values += [as_list(few), *span]
     return " UNION ALL ".join(parts), values
 
 
-def cells_of_few(combos: list[int], span: Span) -> tuple[str, list[Any]]:
+def cells_of_few(combos: Sequence[int], span: Span) -> tuple[str, list[Any]]:
     """A statement that gives `bucket_s, n` of combinations that are known, and what is bound to it."""
     statement = (
         "SELECT x.bucket_s, x.n FROM json_each(?) j CROSS JOIN cells x INDEXED BY cells_by_combo"
         " ON x.combo = j.value AND x.res = ? AND x.bucket_s >= ? AND x.bucket_s < ?"
     )
     return statement, [as_list(combos), *span]
-
-
-def _condition(restriction: Restriction, outcomes: Iterable[int]) -> tuple[str, list[Any]]:
-    condition, bound = restriction.clause("c")
-    wanted = ", ".join(str(int(Outcome(outcome))) for outcome in outcomes)
-    return condition + (f" AND c.outcome IN ({wanted})" if wanted else ""), bound

@@ -10,12 +10,13 @@ import contextlib
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from domain.errors import DeadlineExceeded
 from storage.connection import mapped_errors, open_empty, open_reader
+from storage.reading.remembered import Remembered
 from storage.schema import check_version, prepare, version_of
 
 MOST_CONNECTIONS = 8
@@ -24,6 +25,8 @@ STEPS_BETWEEN_LOOKS = 4_000
 """Steps of SQLite's machine between two looks at the clock: about 50 us, and under 1 % of the time."""
 _GENERATION_BITS = 32
 
+T = TypeVar("T")
+
 _Identity = tuple[int, int]
 """Device and inode."""
 
@@ -31,8 +34,11 @@ _Identity = tuple[int, int]
 class Snapshot:
     """One read transaction: everything asked of it belongs to the same state of the store."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, remembered: Remembered) -> None:
         self._connection = connection
+        self.remembered = remembered
+        """What was read of packs, by any question to the same file."""
+        self._once: dict[Hashable, Any] = {}
 
     def rows(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """All rows of a query that bounds them itself."""
@@ -48,6 +54,12 @@ class Snapshot:
         found = self.row(query, values)
         return None if found is None else found[0]
 
+    def once(self, key: Hashable, read: Callable[[], T]) -> T:
+        """What `read` gave when it was first asked for in this snapshot."""
+        if key not in self._once:
+            self._once[key] = read()
+        return cast("T", self._once[key])
+
 
 class _Generation:
     """The connections to one file, as long as that file is the one at our path."""
@@ -58,6 +70,7 @@ class _Generation:
         self.is_empty = False
         self.is_over = False
         self.idle: list[sqlite3.Connection] = []
+        self.remembered = Remembered()
         self.watch: sqlite3.Connection | None = None
         """Only asked for its `data_version`, which can be compared on one connection alone."""
 
@@ -91,10 +104,10 @@ class Connections:
         if not self._free.acquire(timeout=self._deadline_ms / 1000):
             raise DeadlineExceeded(self._deadline_ms)
         try:
-            with mapped_errors(self._path), self._deadline(), self._borrowed() as connection:
+            with mapped_errors(self._path), self._deadline(), self._borrowed() as (connection, remembered):
                 connection.set_progress_handler(lambda: time.monotonic() > until, STEPS_BETWEEN_LOOKS)
                 connection.execute("BEGIN")
-                yield Snapshot(connection)
+                yield Snapshot(connection, remembered)
         finally:
             self._free.release()
 
@@ -129,12 +142,12 @@ class Connections:
             raise
 
     @contextlib.contextmanager
-    def _borrowed(self) -> Iterator[sqlite3.Connection]:
+    def _borrowed(self) -> Iterator[tuple[sqlite3.Connection, Remembered]]:
         with self._lock:
             generation = self._current()
             connection = generation.idle.pop() if generation.idle else self._open(generation)
         try:
-            yield connection
+            yield connection, generation.remembered
         except BaseException:
             # after a failure of the file itself a connection may hold on to it; a new one costs under 1 ms
             connection.close()

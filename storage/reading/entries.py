@@ -12,17 +12,18 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from domain.errors import StoreCorrupt
 from storage.codes import COLUMN_OF, MAX_VIOLATION, MEASURES, MEASURES_OF, VIOLATIONS, Dim, Outcome
-from storage.packs import PACKED, PASSED, REFUSED, WIDTHS, column_id
+from storage.packs import PACKED, PASSED, REFUSED
 from storage.reading.cells import cells_of
 from storage.reading.connections import Snapshot
+from storage.reading.packed import has_packs, unpacked, view_packs
 from storage.reading.restriction import Restriction
 from storage.reading.spans import Span
-from storage.reading.words import as_list
 
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
+SPANS_AT_ONCE = 100
+"""SQLite takes at most 500 statements joined by UNION ALL."""
 OUTCOMES = {
     REFUSED: tuple(Outcome(outcome) for outcome in VIOLATIONS),
     PASSED: tuple(outcome for outcome in Outcome if outcome > MAX_VIOLATION),
@@ -37,7 +38,7 @@ class Entries(NamedTuple):
     """Of the dimensions that were asked for."""
     outcome: npt.NDArray[Any]
     n: npt.NDArray[Any]
-    bucket_s: IntArray
+    bucket_s: npt.NDArray[Any]
     """Start of the bucket that it was counted in, as wide as the span was read at."""
 
     def only(self, keep: npt.NDArray[Any]) -> Entries:
@@ -77,14 +78,28 @@ def read_entries(
     found: list[Entries] = []
     if not restriction.is_impossible:
         for span in spans:
-            rows_of = [span]
-            if span.res in PACKED:
-                found += [_packed(snapshot, span, restriction, wanted, part) for part in parts]
-                rows_of = _unpacked(snapshot, span)
-            for start in range(0, len(rows_of), 100):
-                some = rows_of[start : start + 100]
-                found += [_rows(snapshot, some, restriction, wanted, part) for part in parts]
+            found += _of_span(snapshot, span, restriction, wanted, parts)
     return _together(found, wanted)
+
+
+def _of_span(
+    snapshot: Snapshot, span: Span, restriction: Restriction, wanted: tuple[Dim, ...], parts: Sequence[int]
+) -> list[Entries]:
+    if span.res not in PACKED:
+        return [_rows(snapshot, [span], restriction, wanted, part) for part in parts]
+    found = [_packed(snapshot, span, restriction, wanted, part) for part in parts]
+    rows_of: list[Span] = []
+    for bare in unpacked(snapshot, span):
+        if span.res > min(PACKED) and has_packs(snapshot, Span(min(PACKED), bare.from_s, bare.to_s)):
+            # the day that is going on: its hours are packed, but for the last
+            hours = Span(min(PACKED), bare.from_s, bare.to_s)
+            found += _of_span(snapshot, hours, restriction, wanted, parts)
+        else:
+            rows_of.append(bare)
+    for start in range(0, len(rows_of), SPANS_AT_ONCE):
+        some = rows_of[start : start + SPANS_AT_ONCE]
+        found += [_rows(snapshot, some, restriction, wanted, part) for part in parts]
+    return found
 
 
 def merge(keys: npt.NDArray[Any], merged: dict[int, int]) -> npt.NDArray[Any]:
@@ -122,56 +137,14 @@ def summed(places: IntArray, n: npt.NDArray[Any], count: int) -> IntArray:
 def _packed(
     snapshot: Snapshot, span: Span, restriction: Restriction, wanted: tuple[Dim, ...], part: int
 ) -> Entries:
-    counts = "refused" if part == REFUSED else "passed"
-    packs = snapshot.rows(
-        f"SELECT pack, bucket_s, {counts} FROM packs WHERE res = ? AND bucket_s >= ? AND bucket_s < ?"
-        f" AND {counts} > 0 ORDER BY bucket_s",
-        span,
+    view = view_packs(snapshot, span, part, restriction)
+    found = Entries(
+        {dim: view.column(snapshot, COLUMN_OF[dim]) for dim in wanted},
+        view.column(snapshot, "outcome"),
+        view.column(snapshot, "n"),
+        view.column(snapshot, "bucket_s"),
     )
-    count = sum(n for _, _, n in packs)
-
-    def column(name: str) -> npt.NDArray[Any]:
-        places = [column_id(pack, part, name) for pack, _, _ in packs]
-        bodies = dict(
-            snapshot.rows(
-                "SELECT p.place, p.body FROM json_each(?) j CROSS JOIN pack_columns p ON p.place = j.value",
-                (as_list(places),),
-            )
-        )
-        body = b"".join(bodies.get(place, b"") for place in places)
-        if len(body) != count * WIDTHS[name]:
-            raise StoreCorrupt(f"packs of {span} hold {len(body)} bytes of {name}, expected {count} numbers")
-        return np.frombuffer(body, "<i4" if name == "n" else f"<u{WIDTHS[name]}")
-
-    keep: BoolArray | None = None
-    read: dict[Dim, npt.NDArray[Any]] = {}
-    for dim in restriction.dims:
-        read[dim] = column(COLUMN_OF[dim])
-        mask = restriction.mask(dim, read[dim])
-        keep = mask if keep is None else keep & mask
-    read |= {dim: column(COLUMN_OF[dim]) for dim in wanted if dim not in read}
-    bucket_s = np.repeat(
-        np.array([start for _, start, _ in packs], np.int64), np.array([n for _, _, n in packs], np.int64)
-    )
-    found = Entries({dim: read[dim] for dim in wanted}, column("outcome"), column("n"), bucket_s)
-    return found if keep is None else found.only(keep)
-
-
-def _unpacked(snapshot: Snapshot, span: Span) -> list[Span]:
-    """The buckets of a span that hold something and are not packed; neighbours are one."""
-    width_s = span.width_s
-    rows = snapshot.rows(
-        "SELECT a.bucket_s FROM activity a LEFT JOIN packs p ON p.res = a.res AND p.bucket_s = a.bucket_s"
-        " WHERE a.res = ? AND a.dim = 0 AND a.bucket_s >= ? AND a.bucket_s < ? AND p.pack IS NULL"
-        " ORDER BY a.bucket_s",
-        span,
-    )
-    found: list[Span] = []
-    for (bucket_s,) in rows:
-        if found and found[-1].to_s == bucket_s:
-            found[-1] = found[-1]._replace(to_s=bucket_s + width_s)
-        else:
-            found.append(Span(span.res, bucket_s, bucket_s + width_s))
+    snapshot.remembered.trim()
     return found
 
 
@@ -187,10 +160,8 @@ def _rows(
 
 def _together(found: list[Entries], wanted: tuple[Dim, ...]) -> Entries:
     if not found:
-        nothing = np.zeros(0, np.int64)
-        return Entries(
-            dict.fromkeys(wanted, nothing.astype(np.uint32)), nothing.astype(np.uint8), nothing, nothing
-        )
+        nothing = np.zeros(0, np.uint32)
+        return Entries(dict.fromkeys(wanted, nothing), nothing, nothing, nothing)
     if len(found) == 1:
         return found[0]
     return Entries(

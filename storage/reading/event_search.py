@@ -7,7 +7,7 @@ import json
 from typing import Any, NamedTuple
 
 from domain.windows import HOUR_MS, MINUTE_MS, Window
-from storage.codes import CERTAINTY_CODES, META_EVENTS_FROM, PROBABLE, RES_CODES, VIOLATIONS, Dim
+from storage.codes import CERTAINTY_CODES, META_EVENTS_FROM, PROBABLE, RES_CODES, Dim
 from storage.packing import pack_id
 from storage.packs import REFUSED
 from storage.reading.cells import cells_of_few, few_combos
@@ -151,7 +151,7 @@ def _places_of_violations(snapshot: Snapshot, search: Search) -> Places | None:
     """Only where the filters leave few combinations: where there are many, events are met soon enough."""
     window = search.query.window
     width_ms = max(MINUTE_MS, read_kept(snapshot).finest_ms(window.from_ms))
-    few = few_combos(snapshot, search.restriction, VIOLATIONS)
+    few = few_combos(snapshot, search.restriction)
     if few is None:
         return None
     source, values = cells_of_few(few, _span(window, width_ms))

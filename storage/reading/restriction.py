@@ -37,7 +37,7 @@ class Restriction(NamedTuple):
         keep = np.ones(len(column), np.bool_)
         for included, keys in self.include:
             if included == dim:
-                keep &= np.isin(column, keys)
+                keep &= column == keys[0] if len(keys) == 1 else np.isin(column, keys)
         for excluded, keys in self.exclude:
             if excluded == dim:
                 keep &= ~np.isin(column, keys)

@@ -11,7 +11,7 @@ from storage.reading.connections import Snapshot
 from storage.reading.entries import IntArray, merge, read_entries
 from storage.reading.restriction import Restriction
 from storage.reading.spans import Buckets
-from storage.reading.sums import MANY, KeySums, activity_of, may_use_activity
+from storage.reading.sums import MANY, Ranking, activity_of, may_use_activity
 from storage.reading.tops import largest
 from storage.reading.words import tokens_of
 from storage.rows import Series, SeriesGroup
@@ -25,25 +25,26 @@ def read_series(
     snapshot: Snapshot,
     shape: Buckets,
     dim: Dim | None,
-    sums: KeySums | None,
+    ranking: Ranking | None,
     restriction: Restriction,
     merged: dict[int, int],
     top: int,
     *,
     tells: bool,
 ) -> Series:
-    """Stack the largest names of a dimension; `sums`, of `dim` over the same buckets, say which they are."""
+    """Stack the largest names of a dimension; `ranking`, over the same buckets, says which they are."""
     everything, requests = _everything(snapshot, shape, restriction)
     groups: list[SeriesGroup] = []
-    if dim is None or sums is None:
+    if dim is None or ranking is None:
         groups.append(SeriesGroup(token=ALL_TOKEN, label="", values=tuple(everything.tolist())))
     else:
-        named = sums.only((sums.violations > 0) & (sums.keys != OTHER_KEY))
-        listed, words = largest(snapshot, named, max(0, min(top, MAX_GROUPS)))
-        tokens = tokens_of(snapshot, dim, words.values())
-        lines = _lines(snapshot, shape, dim, listed.keys, restriction, merged)
-        for key, line in zip(listed.keys.tolist(), lines, strict=True):
-            groups.append(SeriesGroup(token=tokens[key], label=words[key].label, values=tuple(line.tolist())))
+        named = ranking.only((ranking.violations > 0) & (ranking.keys != OTHER_KEY))
+        words = largest(snapshot, named, max(0, min(top, MAX_GROUPS)))
+        tokens = tokens_of(snapshot, dim, words)
+        lines = _lines(snapshot, shape, dim, [word.key for word in words], restriction, merged)
+        for word, line in zip(words, lines, strict=True):
+            values = tuple(line.tolist())
+            groups.append(SeriesGroup(token=tokens[word.key], label=word.label, values=values))
         other = everything - lines.sum(axis=0)
         if other.any():
             groups.append(SeriesGroup(token=OTHER_TOKEN, label="Other", values=tuple(other.tolist())))
@@ -84,16 +85,16 @@ def _lines(
     snapshot: Snapshot,
     shape: Buckets,
     dim: Dim,
-    keys: IntArray,
+    keys: list[int],
     restriction: Restriction,
     merged: dict[int, int],
 ) -> IntArray:
     """Violations per name and bucket: one row per name of `keys`."""
     lines = np.zeros((len(keys), shape.n), np.int64)
-    if not len(keys):
+    if not keys:
         return lines
     if may_use_activity(dim, restriction):
-        wanted = {key: place for place, key in enumerate(keys.tolist())}
+        wanted = {key: place for place, key in enumerate(keys)}
         places = wanted | {bare: wanted[key] for bare, key in merged.items() if key in wanted}
         source, values = activity_of(shape.span, dim, places)
         for key, bucket_s, n in snapshot.rows(
@@ -104,7 +105,7 @@ def _lines(
         return lines
     entries = read_entries(snapshot, [shape.span], restriction, (dim,), (REFUSED,))
     named = merge(entries.columns[dim], merged)
-    for place, key in enumerate(keys.tolist()):
+    for place, key in enumerate(keys):
         is_its = named == key
         lines[place] = shape.spread(entries.bucket_s[is_its], entries.n[is_its])
     return lines

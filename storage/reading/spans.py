@@ -103,7 +103,7 @@ class Buckets(NamedTuple):
 
     def place(self, bucket_s: Any) -> Any:
         """Which bucket, from 0, holds what begins at `bucket_s` (one, or an array of them)."""
-        return (bucket_s * 1000 - self.from_ms) // self.width_ms
+        return (np.asarray(bucket_s, np.int64) * 1000 - self.from_ms) // self.width_ms
 
     def spread(self, bucket_s: npt.NDArray[Any], n: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
         """Sums per bucket."""

@@ -6,18 +6,16 @@ Of services, routes, nodes and limits there are few: without filters on anything
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from storage.codes import MEASURES, NONE_KEY, OTHER_KEY, Dim
+from storage.codes import MAX_VIOLATION, MEASURES, Dim
 from storage.packs import PASSED, REFUSED
 from storage.reading.connections import Snapshot
 from storage.reading.entries import (
-    OUTCOMES,
-    BoolArray,
     Entries,
     IntArray,
     grouped,
@@ -29,9 +27,9 @@ from storage.reading.restriction import Restriction
 from storage.reading.spans import Span
 from storage.reading.words import as_list
 
-PLACE = {name: place for place, name in enumerate(MEASURES)}
 MANY = (Dim.CONSUMER, Dim.IP)
 """Dimensions with so many names that their rows in `activity` are too many to sum for a long window."""
+TOP_MEASURES = ("requests", "limited", "probable", "s401")
 LONGEST_S, NEVER_S = 2**62, -(2**62)
 
 
@@ -57,16 +55,23 @@ class KeySums(NamedTuple):
         measures = {name: values[keep] for name, values in self.measures.items()}
         return KeySums(self.keys[keep], measures, self.first_s[keep], self.last_s[keep], self.refused_s[keep])
 
-    def is_real(self) -> BoolArray:
-        """Which places are names, and not "none" or "other"."""
-        found: BoolArray = self.keys > max(NONE_KEY, OTHER_KEY)
-        return found
+
+class Ranking(NamedTuple):
+    """Every name that did anything, and what decides its place."""
+
+    keys: IntArray
+    violations: IntArray
+    requests: IntArray
+    """As far as they were read: with `refused_only` those of the violations."""
+    detail: Callable[[IntArray], KeySums]
+    """Everything about some of the names, in the order of their numbers."""
+
+    def only(self, keep: npt.NDArray[Any]) -> Ranking:
+        """Some of the names."""
+        return Ranking(self.keys[keep], self.violations[keep], self.requests[keep], self.detail)
 
 
-TOP_MEASURES = ("requests", "limited", "probable", "s401")
-
-
-def read_sums(
+def read_ranking(
     snapshot: Snapshot,
     spans: Sequence[Span],
     dim: Dim,
@@ -74,12 +79,50 @@ def read_sums(
     merged: dict[int, int],
     *,
     refused_only: bool = False,
-) -> KeySums:
-    """Totals per name of a dimension; with `refused_only` of violations alone, without the other requests."""
+) -> Ranking:
+    """Rank the names of a dimension; with `refused_only` by violations alone, without the other requests."""
     if dim not in MANY and may_use_activity(dim, restriction):
-        return read_activity(snapshot, spans, dim, restriction, merged)
+        sums = read_activity(snapshot, spans, dim, restriction, merged)
+        return Ranking(
+            sums.keys,
+            sums.violations,
+            sums.measures["requests"],
+            lambda keys: sums.only(np.isin(sums.keys, keys)),
+        )
     parts = (REFUSED,) if refused_only else (REFUSED, PASSED)
-    return sums_of(read_entries(snapshot, spans, restriction, (dim,), parts), dim, merged)
+    entries = read_entries(snapshot, spans, restriction, (dim,), parts)
+    named = merge(entries.columns[dim], merged)
+    names, places = grouped(named)
+    is_violation = entries.outcome <= MAX_VIOLATION
+    is_request = entries.counted_as("requests")
+    return Ranking(
+        names,
+        summed(places[is_violation], entries.n[is_violation], len(names)),
+        summed(places[is_request], entries.n[is_request], len(names)),
+        lambda keys: sums_of(named, entries, keys),
+    )
+
+
+def sums_of(named: npt.NDArray[Any], entries: Entries, keys: IntArray) -> KeySums:
+    """Sum the entries of some names; `named` is the name of each entry."""
+    if not len(keys):
+        return KeySums(keys, dict.fromkeys(TOP_MEASURES, keys), keys, keys, keys)
+    is_wanted = np.zeros(max(int(named.max()), int(keys.max())) + 1, np.bool_)
+    is_wanted[keys] = True
+    mine = np.flatnonzero(is_wanted[named])
+    names, places = grouped(named[mine])
+    entries, count = entries.only(mine), len(names)
+    measures = {}
+    for name in TOP_MEASURES:
+        counts = entries.counted_as(name)
+        measures[name] = summed(places[counts], entries.n[counts], count)
+    first_s = np.full(count, LONGEST_S, np.int64)
+    last_s, refused_s = np.full((2, count), NEVER_S, np.int64)
+    np.minimum.at(first_s, places, entries.bucket_s)
+    np.maximum.at(last_s, places, entries.bucket_s)
+    is_refused = entries.outcome <= MAX_VIOLATION
+    np.maximum.at(refused_s, places[is_refused], entries.bucket_s[is_refused])
+    return KeySums(names, measures, first_s, last_s, refused_s)
 
 
 def read_requests(
@@ -92,12 +135,10 @@ def read_requests(
 ) -> dict[int, int]:
     """All requests of some names whose violations are known."""
     if not may_use_activity(dim, restriction):
-        passed = sums_of(read_entries(snapshot, spans, restriction, (dim,), (PASSED,)), dim, merged)
-        is_wanted = np.isin(passed.keys, refused.keys)
+        entries = read_entries(snapshot, spans, restriction, (dim,), (PASSED,))
+        passed = sums_of(merge(entries.columns[dim], merged), entries, refused.keys)
         found = dict(zip(refused.keys.tolist(), refused.measures["requests"].tolist(), strict=True))
-        for key, n in zip(
-            passed.keys[is_wanted].tolist(), passed.measures["requests"][is_wanted].tolist(), strict=True
-        ):
+        for key, n in zip(passed.keys.tolist(), passed.measures["requests"].tolist(), strict=True):
             found[key] += n
         return found
     found = dict.fromkeys(refused.keys.tolist(), 0)
@@ -126,23 +167,6 @@ def activity_of(span: Span, dim: Dim, keys: Iterable[int]) -> tuple[str, list[An
         " AND a.key IN (SELECT value FROM json_each(?))"
     )
     return source, [*span, as_list(keys)]
-
-
-def sums_of(entries: Entries, dim: Dim, merged: dict[int, int]) -> KeySums:
-    """Sum entries per name of one of their dimensions."""
-    keys, places = grouped(merge(entries.columns[dim], merged))
-    count = len(keys)
-    measures = {}
-    for name in TOP_MEASURES:
-        counts = entries.counted_as(name)
-        measures[name] = summed(places[counts], entries.n[counts], count)
-    first_s = np.full(count, LONGEST_S, np.int64)
-    last_s, refused_s = np.full((2, count), NEVER_S, np.int64)
-    np.minimum.at(first_s, places, entries.bucket_s)
-    np.maximum.at(last_s, places, entries.bucket_s)
-    is_refused = entries.outcome <= max(OUTCOMES[REFUSED])
-    np.maximum.at(refused_s, places[is_refused], entries.bucket_s[is_refused])
-    return KeySums(keys, measures, first_s, last_s, refused_s)
 
 
 def may_use_activity(dim: Dim, restriction: Restriction) -> bool:

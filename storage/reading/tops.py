@@ -7,9 +7,10 @@ from collections.abc import Callable
 import numpy as np
 
 from domain.filters import Dimension
-from storage.codes import DIM_OF, OTHER_KEY, Dim
+from storage.codes import DIM_OF, NONE_KEY, OTHER_KEY, Dim
 from storage.reading.connections import Snapshot
-from storage.reading.sums import KeySums
+from storage.reading.entries import IntArray
+from storage.reading.sums import KeySums, Ranking
 from storage.reading.words import Word, as_list, read_words, tokens_of
 from storage.rows import CellRow, Top, TopRow
 
@@ -17,38 +18,45 @@ MAX_ROWS = 1_000_000
 """What an export of names asks for: more than are told apart."""
 
 
-def largest(
-    snapshot: Snapshot, sums: KeySums, limit: int, *, by_requests: bool = False
-) -> tuple[KeySums, dict[int, Word]]:
-    """The names with most violations, or else with most requests, ties by label; and their words."""
+def largest(snapshot: Snapshot, ranking: Ranking, limit: int, *, by_requests: bool = False) -> list[Word]:
+    """The names with most violations, or else with most requests, ties by label."""
     limit = max(0, min(limit, MAX_ROWS))
-    ranks = np.stack([-sums.violations, -sums.measures["requests"] * by_requests])
-    if len(sums.keys) > limit > 0:
+    ranks = np.stack([-ranking.violations, -ranking.requests * by_requests])
+    keys = ranking.keys
+    if len(keys) > limit > 0:
         # labels are looked up of those alone that may be listed
         edge = ranks[:, np.lexsort((ranks[1], ranks[0]))[limit - 1]]
         may_be = (ranks[0] < edge[0]) | ((ranks[0] == edge[0]) & (ranks[1] <= edge[1]))
-        sums, ranks = sums.only(may_be), ranks[:, may_be]
-    labels = np.array(_labels(snapshot, sums), object)
+        keys, ranks = keys[may_be], ranks[:, may_be]
+    labels = np.array(_labels(snapshot, keys), object)
     by_label = np.argsort(np.argsort(labels, kind="stable"), kind="stable")
-    sums = sums.only(np.lexsort((by_label, ranks[1], ranks[0]))[:limit])
-    return sums, read_words(snapshot, sums.keys.tolist())
+    listed = keys[np.lexsort((by_label, ranks[1], ranks[0]))[:limit]].tolist()
+    words = read_words(snapshot, listed)
+    return [words[key] for key in listed]
 
 
-def _labels(snapshot: Snapshot, sums: KeySums) -> list[str]:
+def _labels(snapshot: Snapshot, keys: IntArray) -> list[str]:
     rows = dict(
         snapshot.rows(
             "SELECT k.key_id, coalesce(k.name, k.value) FROM json_each(?) j"
             " CROSS JOIN keys k ON k.key_id = j.value",
-            (as_list(sums.keys.tolist()),),
+            (as_list(keys.tolist()),),
         )
     )
-    return [rows.get(key, "") for key in sums.keys.tolist()]
+    return [rows.get(key, "") for key in keys.tolist()]
+
+
+def _sums_in_order(ranking: Ranking, words: list[Word]) -> KeySums:
+    """Everything about the names that are listed, in their order."""
+    keys = np.array([word.key for word in words], np.int64)
+    sums = ranking.detail(np.sort(keys))
+    return sums.only(np.searchsorted(sums.keys, keys))
 
 
 def top(
     snapshot: Snapshot,
     dimension: Dimension,
-    refused: KeySums,
+    refused: Ranking,
     limit: int,
     requests_of: Callable[[KeySums], dict[int, int]] | None,
 ) -> Top:
@@ -63,11 +71,12 @@ def top(
     """
     dim = DIM_OF[dimension]
     refused = refused.only(refused.violations > 0)
-    listed, words = largest(snapshot, refused.only(refused.keys != OTHER_KEY), limit)
-    tokens = tokens_of(snapshot, dim, words.values())
+    words = largest(snapshot, refused.only(refused.keys != OTHER_KEY), limit)
+    listed = _sums_in_order(refused, words)
+    tokens = tokens_of(snapshot, dim, words)
     asked = None if requests_of is None or dim == Dim.LIMIT else requests_of(listed)
     counts = zip(
-        listed.keys.tolist(),
+        words,
         listed.measures["limited"].tolist(),
         listed.measures["probable"].tolist(),
         listed.refused_s.tolist(),
@@ -75,18 +84,18 @@ def top(
     )
     rows = tuple(
         TopRow(
-            token=tokens[key],
-            label=words[key].label,
+            token=tokens[word.key],
+            label=word.label,
             limited=limited,
             probable=probable,
-            requests=None if asked is None else _told(asked[key], limited + probable),
+            requests=None if asked is None else _told(asked[word.key], limited + probable),
             last_ms=refused_s * 1000,
         )
-        for key, limited, probable, refused_s in counts
+        for word, limited, probable, refused_s in counts
     )
     return Top(
         rows=rows,
-        distinct=int(refused.is_real().sum()),
+        distinct=int((refused.keys > max(NONE_KEY, OTHER_KEY)).sum()),
         rest=int(refused.violations.sum()) - sum(row.violations for row in rows),
         at_least=bool((refused.keys == OTHER_KEY).any()),
     )
@@ -98,14 +107,15 @@ def _told(requests: int, violations: int) -> int | None:
 
 
 def breakdown(
-    snapshot: Snapshot, dimension: Dimension, sums: KeySums, limit: int, *, tells: bool
+    snapshot: Snapshot, dimension: Dimension, ranking: Ranking, limit: int, *, tells: bool
 ) -> tuple[CellRow, ...]:
     """Every name, those folded together included."""
     dim = DIM_OF[dimension]
-    listed, words = largest(snapshot, sums, limit, by_requests=True)
-    tokens = tokens_of(snapshot, dim, words.values())
+    words = largest(snapshot, ranking, limit, by_requests=True)
+    listed = _sums_in_order(ranking, words)
+    tokens = tokens_of(snapshot, dim, words)
     counts = zip(
-        listed.keys.tolist(),
+        words,
         listed.measures["limited"].tolist(),
         listed.measures["probable"].tolist(),
         listed.measures["requests"].tolist(),
@@ -116,8 +126,8 @@ def breakdown(
     )
     return tuple(
         CellRow(
-            token=tokens[key],
-            label=words[key].label,
+            token=tokens[word.key],
+            label=word.label,
             requests=_told(requests, limited + probable) if tells and dim != Dim.LIMIT else None,
             limited=limited,
             probable=probable,
@@ -125,5 +135,5 @@ def breakdown(
             first_ms=first_s * 1000,
             last_ms=last_s * 1000,
         )
-        for key, limited, probable, requests, unauthorized, first_s, last_s in counts
+        for word, limited, probable, requests, unauthorized, first_s, last_s in counts
     )
