@@ -22,7 +22,7 @@ from collector.playing import Line, Player, Totals, now_ms, shown_progress, tell
 from collector.recording import Recording
 from collector.stream_client import StreamClient
 from collector.tokens import own_token
-from collector.wire.recorded import decode_recorded
+from collector.wire.recorded import decode_recorded, is_log_entry
 from collector.wire.stream import decode_stream_items
 from domain.errors import DecodeError
 from domain.events import Certainty, Decoded, Event
@@ -83,8 +83,7 @@ class Sent:
         self._seen: set[str | int] = set()
 
     def count(self, decoded: Decoded) -> None:
-        """Count one item."""
-        self.totals.entries += decoded.entries
+        """Count what one item holds."""
         for event in decoded.events:
             if self._is_new(event.id):
                 self.totals.events += 1
@@ -123,10 +122,13 @@ class _Feed:
         for line in self._player.lines(recording, 0):
             if self._stop.is_set() or not await self._wait(line):
                 break
-            for item in items_of(line):
-                number += 1
-                if number > (acked or 0):
-                    await self._put(item, line)
+            items = items_of(line)
+            new = items[max(0, (acked or 0) - number) :]
+            number += len(items)
+            for item in new:
+                await self._put(item, line)
+            if new or not items:
+                self._sent.totals.entries += 1 if items_in(line.value) is None else len(new)
             tell(recording.bytes_read)
         await self._until_stopped(self._client.drained())
         tell_end(progress, task, recording, is_done=not self._stop.is_set())
@@ -159,14 +161,12 @@ class _Feed:
 def items_of(line: Line) -> list[dict[str, Any]]:
     """The stream items that a recorded line stands for, always the same ones for the same line.
 
-    Log entries go as they are. Everything else is read here and goes as our own events, entities and plugins;
-    a line that cannot be read goes as text, for the collector's quarantine.
+    Log entries and items of a stream go as they are. Everything else is read here and goes as our own events,
+    entities, plugins and signs of life. Of a line that cannot be read the reason goes, to quarantine.
     """
-    entries = list(log_entries(line.value))
-    if entries:
-        return [{"kind": "http-log", "entry": entry} for entry in entries]
-    if isinstance(line.value, dict) and isinstance(line.value.get("entry"), dict):
-        return [line.value]
+    passed_on = items_in(line.value)
+    if passed_on is not None:
+        return passed_on
     try:
         decoded = decode_recorded(line.raw, received_ms=line.received_ms, place=line.place, run=line.run)
     except DecodeError as error:
@@ -174,15 +174,39 @@ def items_of(line: Line) -> list[dict[str, Any]]:
     return own_items(decoded)
 
 
+def items_in(value: Any) -> list[dict[str, Any]] | None:
+    """The items that go as they are: log entries, totals, a recorded batch; None for all other lines."""
+    entries = list(log_entries(value))
+    if entries:
+        return [{"kind": "http-log", "entry": entry} for entry in entries]
+    if not isinstance(value, dict):
+        return None
+    if is_log_entry(value.get("entry")):
+        return [{"kind": "http-log", "node": value.get("node"), "entry": value["entry"]}]
+    if value.get("kind") == "totals":
+        return [value]
+    if value.get("t") == "batch" and isinstance(value.get("events"), list):
+        return list(value["events"])
+    return None
+
+
 def log_entries(value: Any) -> Iterator[dict[str, Any]]:
     """The log entries in a line: bare, in an array, or in a recorded POST of Kong's http-log plugin."""
     if isinstance(value, dict) and "received_at" in value:
         value = value.get("body")
+        value = orjson.loads(value) if isinstance(value, str) and is_json(value) else value
     entries = value if isinstance(value, list) else [value]
-    if all(
-        isinstance(e, dict) and ("latencies" in e) and ("response" in e or "session" in e) for e in entries
-    ):
+    if all(map(is_log_entry, entries)):
         yield from entries
+
+
+def is_json(text: str) -> bool:
+    """Whether some text is JSON."""
+    try:
+        orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return False
+    return True
 
 
 def own_items(decoded: Decoded) -> list[dict[str, Any]]:

@@ -52,9 +52,9 @@ def decode_recorded(raw: bytes, *, received_ms: int, place: str = "", run: str =
     """
     value = load_json(raw, WHERE)
     place = place or digest(value if raw.isascii() else raw.decode("utf-8", "replace"))
-    if isinstance(value, list) and value and not _is_log_entry(value[0]):
+    if isinstance(value, list) and value and not is_log_entry(value[0]):
         return decode_generic(raw, received_ms=received_ms)
-    if isinstance(value, list) or _is_log_entry(value):
+    if isinstance(value, list) or is_log_entry(value):
         return decode_http_log(raw, received_ms=received_ms)
     if not isinstance(value, dict):
         raise DecodeError(WHERE, f"found {shown(value)}, expected an object or an array")
@@ -79,7 +79,7 @@ def _told(value: dict[str, Any], received_ms: int, place: str, run: str) -> Deco
         if "data" in value and not isinstance(mapping(value["data"]).get("source"), str):
             return decode_worker_event(value, received_ms=received_ms, place=place, run=run)
         decoded = decode_hook(tidied(value, WHERE), received_ms=received_ms, run=run)
-    elif _is_log_entry(value.get("entry")):
+    elif is_log_entry(value.get("entry")):
         decoded = decode_log_entry(value["entry"], received_ms=received_ms, node=text(value.get("node")))
     else:
         decoded = decode_posted(value, received_ms=received_ms, place=place, where=WHERE, run=run)
@@ -135,7 +135,8 @@ def _object(value: Any) -> dict[str, Any]:
     return tidy
 
 
-def _is_log_entry(value: Any) -> bool:
+def is_log_entry(value: Any) -> bool:
+    """Whether this has the shape of what `kong.log.serialize()` gives."""
     return isinstance(value, dict) and (
         ("latencies" in value or "request" in value) and ("response" in value or "session" in value)
     )

@@ -112,6 +112,7 @@ def test_two_playings_of_it_are_two_lives_of_a_gateway() -> None:
     assert runs[0][0] == runs[1][0]
     assert not runs[0][1] & runs[1][1]
     assert runs[0][0]["violations"] == 2_375
+    assert runs[0][0]["ids"] > 15_000
 
 
 def sent_by(start_ms: int) -> tuple[dict[str, int], set[str]]:
@@ -123,10 +124,11 @@ def sent_by(start_ms: int) -> tuple[dict[str, int], set[str]]:
         for decoded in decode_stream_items(items_of(line), received_ms=line.received_ms):
             sent.count(decoded)
             ids |= {event.id for event in decoded.events}
+            ids |= {str(request.fingerprint) for request in decoded.traffic}
             assert decoded.quarantined == []
     recording.close()
     totals = sent.totals
-    return {"entries": totals.entries, "events": totals.events, "violations": totals.violations}, ids
+    return {"ids": len(ids), "events": totals.events, "violations": totals.violations}, ids
 
 
 def test_moved_lines_are_still_what_they_were(lines: list[bytes]) -> None:
