@@ -197,6 +197,7 @@ def report(alone: tuple[float, list[Seen]], together: tuple[float, list[Seen]], 
     refreshes = sum(s.pictures for s in seen)
     added = (spent - alone[0]) / max(1, refreshes - alone[1][0].pictures)
     gaps = sorted(gap for s in seen for gap in s.gaps_s)
+    fewest, most = min(s.pictures for s in seen), max(s.pictures for s in seen)
     late = sum(gap > LATE_S for gap in gaps)
     share = 100 * spent / seconds
     print(f"{platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}, {seconds:g} s")
@@ -206,7 +207,7 @@ def report(alone: tuple[float, list[Seen]], together: tuple[float, list[Seen]], 
     size_mb = sum(s.received_bytes for s in seen) / 1e6
     print(f"messages {sum(s.messages for s in seen):,}, {size_mb:.1f} MB")
     print(
-        f"pictures {refreshes:,}, {min(s.pictures for s in seen)} to {max(s.pictures for s in seen)} a viewer; "
+        f"pictures {refreshes:,}, {fewest} to {most} a viewer; "
         f"between two: median {statistics.median(gaps):.2f} s, p99 {gaps[int(len(gaps) * 0.99) - 1]:.2f} s, "
         f"most {gaps[-1]:.2f} s; missed (later than {LATE_S:g} s): {late}"
     )
