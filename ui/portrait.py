@@ -69,7 +69,8 @@ class Portrait:
     def usual(self, measure: Measure) -> Band | None:
         """What spans as long as the window came to before it; None when too little is known."""
         if self.window.length_ms >= HOUR_MS:
-            before = Window(self.hours_span.from_ms, min(self.hours_span.to_ms, self.window.from_ms))
+            from_ms = self.hours_span.from_ms
+            before = Window(from_ms, max(from_ms, self.window.from_ms))
             past = past_of(self.hours, measure, HOUR_MS, before, self.born_ms, self.gaps)
         else:
             past = past_of(self.learned, measure, self.bucket_ms, self.learned_span, self.born_ms, self.gaps)

@@ -40,7 +40,7 @@ def leading(dimension: Dimension, totals: Totals, cells: Sequence[CellRow], span
     if totals.requests:
         share = words.ratio(totals.violations, totals.requests)
         said += f", {share} of {words.counted(totals.requests, 'request')}"
-    return said + "." + _first(dimension, totals, cells)
+    return said[:1].upper() + said[1:] + "." + _first(dimension, totals, cells)
 
 
 def _first(dimension: Dimension, totals: Totals, cells: Sequence[CellRow]) -> str:
