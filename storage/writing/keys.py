@@ -10,6 +10,9 @@ from storage.packing import limit_token, prefix_of, sort_bytes
 
 MAX_CACHED = 200_000
 """About 40 MB. When full the older half goes; a miss costs one index look-up, about 3 us."""
+MAX_PREFIXES = 50_000
+"""About 5 MB: prefixes of addresses, asked for with every total."""
+MAX_LIMITS = 10_000
 MAX_VALUE_CHARS = 4_096
 END_OF_TIME_MS = 253_402_300_800_000
 """The year 10000: the last that calendars and JavaScript agree upon."""
@@ -25,6 +28,7 @@ class KeyBook:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self._keys: dict[tuple[int, str], int] = {}
+        self._prefixes: dict[int, int] = {}
         self._limits: dict[tuple[str | None, int | None, int | None], int] = {}
         self.added: Counter[int] = Counter()
         """New words by dimension since the transaction began."""
@@ -32,6 +36,7 @@ class KeyBook:
     def forget(self) -> None:
         """Drop everything remembered: it may have been rolled back."""
         self._keys.clear()
+        self._prefixes.clear()
         self._limits.clear()
         self.added.clear()
 
@@ -80,8 +85,14 @@ class KeyBook:
         """The number of the prefix of an address that has a number."""
         if ip_key in {NONE_KEY, OTHER_KEY}:
             return ip_key
-        (address,) = self._connection.execute("SELECT value FROM keys WHERE key_id = ?", (ip_key,)).fetchone()
-        return self.prefix(address, ip_key)
+        found = self._prefixes.get(ip_key)
+        if found is None:
+            query = "SELECT value FROM keys WHERE key_id = ?"
+            (address,) = self._connection.execute(query, (ip_key,)).fetchone()
+            if len(self._prefixes) >= MAX_PREFIXES:
+                self._prefixes.clear()
+            found = self._prefixes[ip_key] = self.prefix(address, ip_key)
+        return found
 
     def limit(self, name: str | None, value: int | None, window_s: int | None) -> int:
         """The number of a limit.
@@ -92,6 +103,8 @@ class KeyBook:
         parts = (name, value, window_s)
         key = self._limits.get(parts)
         if key is None:
+            if len(self._limits) >= MAX_LIMITS:
+                self._limits.clear()
             key = self._limits[parts] = self._add_limit(name, value, window_s)
         return key
 

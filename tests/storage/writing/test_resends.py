@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from collector.wire.fields import fingerprint
 from storage.connection import open_writer
@@ -48,17 +52,47 @@ def test_marks_of_a_transaction_that_failed_are_forgotten(connection: sqlite3.Co
     assert not memory.is_known(1)
 
 
-def test_the_oldest_quarter_goes_when_the_memory_is_full(connection: sqlite3.Connection) -> None:
-    memory = ResendMemory(connection, 40)
-    for start in range(0, 50, 5):
-        remember(memory, *range(start, start + 5))
+@given(most=st.integers(1, 200), sizes=st.lists(st.integers(0, 60), max_size=12), again=st.integers(0, 11))
+@settings(max_examples=30, deadline=None)
+def test_the_newest_are_known_and_the_file_holds_them(
+    tmp_path_factory: pytest.TempPathFactory, most: int, sizes: list[int], again: int
+) -> None:
+    path = tmp_path_factory.mktemp("resends") / "g.db"
+    with contextlib.closing(open_writer(path)) as connection:
+        prepare(connection, path)
+        memory, marks = ResendMemory(connection, most), []
+        for number, size in enumerate(sizes):
+            if number == again:
+                memory = ResendMemory(connection, most)
+            new = [mark_of_request(f"{number}-{n}") for n in range(size)]
+            remember(memory, *new)
+            marks += new
+        (held,) = connection.execute("SELECT coalesce(sum(length(marks)) / 8, 0) FROM resends").fetchone()
 
-    again = ResendMemory(connection, 40)
-    for found in (memory, again):
-        assert not found.is_known(0)
-        assert all(found.is_known(mark) for mark in range(20, 50))
-    (held,) = connection.execute("SELECT sum(length(marks)) / 8 FROM resends").fetchone()
-    assert held <= 40
+        for found in (memory, ResendMemory(connection, most)):
+            assert all(found.is_known(mark) for mark in marks[-most:])
+    assert held <= most + 2 * max(sizes, default=0)
+
+
+def test_the_oldest_are_forgotten(connection: sqlite3.Connection) -> None:
+    memory = ResendMemory(connection, 1_000)
+    marks = [mark_of_request(str(number)) for number in range(20_000)]
+    for start in range(0, len(marks), 500):
+        remember(memory, *marks[start : start + 500])
+
+    assert not any(memory.is_known(mark) for mark in marks[:10_000])
+    assert sum(map(memory.is_known, marks)) <= 4_000
+
+
+def test_a_million_marks_take_little_memory(connection: sqlite3.Connection) -> None:
+    memory = ResendMemory(connection, 65_536 * 16)
+    tracemalloc.start()
+    for start in range(0, 200_000, 5_000):
+        remember(memory, *(mark_of_request(str(start + n)) for n in range(5_000)))
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert held < 200_000 * 40
 
 
 def test_a_request_id_has_the_mark_that_its_log_entry_has() -> None:
