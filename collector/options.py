@@ -23,6 +23,7 @@ SIGTERM or Ctrl-C: it stores what it has taken, acknowledges it, and ends within
 other commands:
   python -m collector replay --help    play recorded files
   python -m collector simulate --help  stream made-up, labelled traffic
+  python -m collector doctor --help    look at a Kong and at what has arrived: what is missing or risky
   python -m collector backup --help    copy the database while it is written
   python -m collector restore --help   put a copy back
   python -m collector check --help     look for damage
@@ -63,6 +64,17 @@ Looks for damage while everything runs: the structure of the file, every index, 
 each other. A file of 8 GB takes minutes.
 """
 CHECK_MORE = "Exit status: 0 when all is well, 1 when something was found, 2 when it could not look.\n"
+DOCTOR_HELP = """\
+Looks at Kong through its Admin API, and at what has arrived in the database, and says in plain words what is
+missing or risky, and what to do next. It only reads: a handful of GETs per Admin API.
+"""
+DOCTOR_MORE = """\
+example:
+  python -m collector doctor --admin-url http://gw-1:8001 --admin-url http://gw-2:8001
+
+A token for Kong Enterprise is read from the file that GATEWATCH_ADMIN_TOKEN_FILE names.
+Exit status: 0 when nothing is missing and nothing risky, 1 when something is, 2 when it could not look.
+"""
 SIMULATE_HELP = """\
 Streams made-up gateway traffic with attacks in it over the real stream protocol. Each log entry carries its
 label in the field gatewatch_scenario; addresses are of the ranges kept for documentation (RFC 5737, 3849).
@@ -114,6 +126,20 @@ def replay_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def doctor_parser() -> argparse.ArgumentParser:
+    """Options of `python -m collector doctor`."""
+    parser = _parser("python -m collector doctor", DOCTOR_HELP, DOCTOR_MORE)
+    _add_database(parser, "the SQLite file to look at (data/gatewatch.db); nothing is written")
+    parser.add_argument(
+        "--admin-url",
+        metavar="URL",
+        action="append",
+        help="a Kong Admin API to look at; may be given again, once per node",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON instead of text")
+    return parser
+
+
 def simulate_parser(scenarios: dict[str, str]) -> argparse.ArgumentParser:
     """Options of `python -m collector simulate`; `scenarios` are names with one line of help each."""
     listed = "\n".join(f"  {name:14} {about}" for name, about in scenarios.items())
@@ -131,7 +157,22 @@ def simulate_parser(scenarios: dict[str, str]) -> argparse.ArgumentParser:
         help="an attack to mix in, again and again; may be given again; `all` for every one",
     )
     parser.add_argument(
-        "--duration", type=_positive, metavar="S", help="stop after so many seconds; without it never"
+        "--duration",
+        type=_positive,
+        metavar="S",
+        help="stop after so many seconds of traffic; without it never",
+    )
+    parser.add_argument(
+        "--history",
+        type=_positive,
+        default=0.0,
+        metavar="S",
+        help="begin so many seconds ago: the past goes as fast as the collector takes it",
+    )
+    parser.add_argument(
+        "--labels",
+        metavar="FILE",
+        help="write a JSON line for every request of an attack: request_id, at_ms, scenario, episode, ...",
     )
     _add_token_file(parser, "a file whose first line is source:token")
     return parser

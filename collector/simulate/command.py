@@ -12,6 +12,7 @@ from typing import Any
 
 from collector.logs import log_to_stderr
 from collector.options import simulate_parser
+from collector.simulate.labels import Labels
 from collector.simulate.scenarios import SCENARIOS, about
 from collector.simulate.traffic import Plan, items
 from collector.stream_client import StreamClient
@@ -21,6 +22,8 @@ from settings import load_settings
 SOURCE = "simulate"
 DRAIN_LIMIT_S = 10.0
 REFUSED = 429
+HISTORY_MS = 5_000
+"""What is older than this waits for room at the collector; what happens now does not wait."""
 TURN_ITEMS = 50
 """The connection gets its turn after so many items, also when they are late."""
 
@@ -63,17 +66,19 @@ def main(arguments: list[str]) -> int:
     names = tuple(dict.fromkeys(options.scenario or ()))
     plan = Plan(
         seed=secrets.randbelow(2**31) if options.seed is None else options.seed,
-        start_ms=now_ms(),
+        start_ms=now_ms() - round(options.history * 1000),
         rate=options.rate,
         scenarios=tuple(SCENARIOS) if "all" in names else names,
     )
     print(f"simulating with seed {plan.seed} to {options.to}", flush=True)  # noqa: T201 - its output
-    counts = asyncio.run(stream(plan, options.to, own_token(settings.token_file), options.duration))
+    with Labels(options.labels) as labels:
+        token = own_token(settings.token_file)
+        counts = asyncio.run(stream(plan, options.to, token, options.duration, labels))
     print(counts, flush=True)  # noqa: T201 - its output
     return 0
 
 
-async def stream(plan: Plan, url: str, token: str | None, duration_s: float | None) -> Counts:
+async def stream(plan: Plan, url: str, token: str | None, duration_s: float | None, labels: Labels) -> Counts:
     """Send what the plan gives, as it becomes due, until the duration is over or a signal comes."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -81,7 +86,7 @@ async def stream(plan: Plan, url: str, token: str | None, duration_s: float | No
     client = StreamClient(url, SOURCE, secrets.token_hex(8), random=random.random, now_ms=now_ms, token=token)
     counts = Counts()
     running = asyncio.create_task(client.run())
-    feeding = asyncio.create_task(_feed(plan, client, counts, duration_s))
+    feeding = asyncio.create_task(_feed(plan, client, counts, duration_s, labels))
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({running, feeding, stopping}, return_when=asyncio.FIRST_COMPLETED)
     feeding.cancel()
@@ -97,14 +102,23 @@ async def stream(plan: Plan, url: str, token: str | None, duration_s: float | No
     return counts
 
 
-async def _feed(plan: Plan, client: StreamClient, counts: Counts, duration_s: float | None) -> None:
+async def _feed(
+    plan: Plan, client: StreamClient, counts: Counts, duration_s: float | None, labels: Labels
+) -> None:
     for number, (at_ms, item) in enumerate(items(plan)):
         if duration_s is not None and at_ms - plan.start_ms >= duration_s * 1000:
             return
         left_ms = at_ms - now_ms()
         if left_ms > 0 or number % TURN_ITEMS == 0:
             await asyncio.sleep(max(0, left_ms) / 1000)
-        counts.count(item, was_taken=await client.offer(item))
+        if left_ms < -HISTORY_MS:
+            await client.put(item)
+            was_taken = True
+        else:
+            was_taken = await client.offer(item)
+        counts.count(item, was_taken=was_taken)
+        if was_taken:
+            labels.note(item)
 
 
 def now_ms() -> int:

@@ -10,7 +10,7 @@ from typing import Any
 from collector.simulate.limits import Verdict, Windows
 from collector.simulate.world import VERSION, Consumer, Node, Route, id_of
 
-LABEL = "gatewatch_scenario"
+LABEL, EPISODE = "gatewatch_scenario", "gatewatch_episode"
 CREATED_S = 1_790_000_000
 REFUSED_BYTES = 92
 """Of `{"message":"API rate limit exceeded", "request_id": "<32 characters>"}` in Kong's error template."""
@@ -29,6 +29,8 @@ class Call:
     agent: str = "okhttp/4.12.0"
     path: str = ""
     has_wrong_key: bool = False
+    episode: int = 0
+    """Which repetition of its scenario this is, from 1; 0 for ordinary traffic."""
 
 
 class Gateway:
@@ -60,6 +62,7 @@ class Gateway:
             "route": _route(call.route),
             "service": _service(call.route.service),
             LABEL: call.label,
+            EPISODE: call.episode,
             "node_id": node.id,
         }
         if call.consumer is not None and status != UNAUTHORIZED:

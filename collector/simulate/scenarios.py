@@ -11,9 +11,10 @@ from collector.simulate.world import CONSUMERS, Route, consumer_named
 RouteOf = Callable[[str], Route]
 Episode = Callable[[Random, int, float, RouteOf], Iterator[Call]]
 
+MANY = "one-address-many-consumers"
 BURST_S = 20
 LEAK_S = 60
-STUFFING_S = 60
+MANY_S = 60
 RETRY_S = 90
 SLOW_S = 600
 
@@ -34,13 +35,15 @@ def leaked_key(random: Random, start_ms: int, scale: float, route_of: RouteOf) -
         yield Call(at_ms, route, random.choice(strangers), consumer, "leaked-key", "python-requests/2.32.3")
 
 
-def stuffing(random: Random, start_ms: int, scale: float, route_of: RouteOf) -> Iterator[Call]:
+def one_address_many_consumers(
+    random: Random, start_ms: int, scale: float, route_of: RouteOf
+) -> Iterator[Call]:
     """One address tries many consumers' credentials: mostly 401, a few that work, all against one limit."""
     route, address = route_of("login"), f"203.0.113.{random.randrange(200, 250)}"
-    for at_ms in _times(random, start_ms, STUFFING_S, 6 * scale):
+    for at_ms in _times(random, start_ms, MANY_S, 6 * scale):
         consumer = random.choice(CONSUMERS)
         is_wrong = random.random() < 0.7  # noqa: PLR2004 - most stolen passwords are stale
-        yield Call(at_ms, route, address, consumer, "stuffing", "Go-http-client/1.1", has_wrong_key=is_wrong)
+        yield Call(at_ms, route, address, consumer, MANY, "Go-http-client/1.1", has_wrong_key=is_wrong)
 
 
 def retry_loop(random: Random, start_ms: int, scale: float, route_of: RouteOf) -> Iterator[Call]:
@@ -61,7 +64,7 @@ def low_and_slow(random: Random, start_ms: int, scale: float, route_of: RouteOf)
 SCENARIOS: dict[str, tuple[Episode, int]] = {
     "burst": (burst, 120),
     "leaked-key": (leaked_key, 300),
-    "stuffing": (stuffing, 240),
+    MANY: (one_address_many_consumers, 240),
     "retry-loop": (retry_loop, 300),
     "low-and-slow": (low_and_slow, 900),
 }

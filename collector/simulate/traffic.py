@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import heapq
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from random import Random
@@ -75,8 +76,9 @@ def scenario_calls(plan: Plan, name: str) -> Iterator[Call]:
     scale = max(1.0, plan.rate / DESIGN_RATE)
     routes = {route.name: scaled(route, plan.rate) for route in ROUTES}
     start_ms = plan.start_ms + FIRST_EPISODE_S * 1000
-    while True:
-        yield from episode(random, start_ms, scale, routes.__getitem__)
+    for number in itertools.count(1):
+        for call in episode(random, start_ms, scale, routes.__getitem__):
+            yield dataclasses.replace(call, episode=number)
         start_ms += every_s * 1000
 
 

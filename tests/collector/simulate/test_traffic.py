@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
+import itertools
 from collections import Counter
 from itertools import takewhile
 from typing import Any
 
 import pytest
 
-from collector.simulate.scenarios import SCENARIOS, about
+from collector.simulate.scenarios import MANY, SCENARIOS, about
 from collector.simulate.traffic import Plan, daily, items
 from collector.wire.http_log import decode_log_entry
 from domain.events import Certainty
@@ -39,7 +40,7 @@ def entries(found: list[dict[str, Any]], label: str | None = None) -> list[dict[
 
 
 def test_the_same_seed_makes_the_same_traffic_ids_included() -> None:
-    assert played(30, "burst", "stuffing") == played(30, "burst", "stuffing")
+    assert played(30, "burst", MANY) == played(30, "burst", MANY)
     assert played(30, seed=8) != played(30, seed=7)
 
 
@@ -80,19 +81,47 @@ def test_ordinary_traffic_is_mostly_let_through(two_minutes: list[dict[str, Any]
     assert statuses[5] > 0
 
 
-@pytest.mark.parametrize("label", ["burst", "leaked-key", "stuffing", "retry-loop", "low-and-slow"])
+@pytest.mark.parametrize("label", ["burst", "leaked-key", MANY, "retry-loop", "low-and-slow"])
 def test_every_scenario_is_refused_by_limits(two_minutes: list[dict[str, Any]], label: str) -> None:
     assert sum(entry["response"]["status"] == 429 for entry in entries(two_minutes, label)) > 5
 
 
 def test_each_scenario_has_the_shape_it_is_named_for(two_minutes: list[dict[str, Any]]) -> None:
-    leaked, stuffed = entries(two_minutes, "leaked-key"), entries(two_minutes, "stuffing")
+    leaked, stuffed = entries(two_minutes, "leaked-key"), entries(two_minutes, MANY)
 
     assert {entry["consumer"]["username"] for entry in leaked} == {"acme-mobile"}
     assert len({entry["client_ip"] for entry in leaked}) > 15
     assert len({entry["client_ip"] for entry in stuffed}) == 1
     assert sum(entry["response"]["status"] == 401 for entry in stuffed) > len(stuffed) / 2
     assert len({entry["consumer"]["id"] for entry in stuffed if "consumer" in entry}) > 5
+
+
+def test_every_repetition_of_a_scenario_has_a_number() -> None:
+    found = entries([item for _, item in played(300, "burst", rate=1)], "burst")
+
+    assert {entry["gatewatch_episode"] for entry in found} == {1, 2, 3}
+    assert {entry["gatewatch_episode"] for entry in entries([i for _, i in played(5)], "ordinary")} == {0}
+
+
+def test_a_retry_loop_takes_no_notice_of_retry_after(two_minutes: list[dict[str, Any]]) -> None:
+    found = entries(two_minutes, "retry-loop")
+    waits = [
+        (after["started_at"] - before["started_at"]) / 1000
+        for before, after in itertools.pairwise(found)
+        if before["response"]["status"] == 429 and int(before["response"]["headers"]["retry-after"]) > 3
+    ]
+
+    assert len(waits) > 50
+    assert sum(wait_s < 3 for wait_s in waits) / len(waits) > 0.95
+
+
+def test_low_and_slow_is_refused_now_and_then_and_never_in_bursts() -> None:
+    found = entries([item for _, item in played(300, "low-and-slow", rate=1)], "low-and-slow")
+    refused = [entry["started_at"] // 60_000 for entry in found if entry["response"]["status"] == 429]
+
+    assert 0 < len(refused) < len(found) / 3
+    assert len({entry["client_ip"] for entry in found}) == 1
+    assert len(set(refused)) >= 3
 
 
 def test_refusals_are_judged_certain_and_nothing_else_is(two_minutes: list[dict[str, Any]]) -> None:
