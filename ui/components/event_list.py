@@ -214,8 +214,14 @@ def _field(frame: Frame, row: EventRow, dimension: Dimension, field: str, around
 def readable_json(value: Any) -> str:
     """JSON for reading: indented, keys in their order, and no character that hides or turns text."""
     text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
-    shown = "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
+    shown = "".join(c if c.isprintable() or c == "\n" else _escaped(c) for c in text)
     return shown if len(shown) <= MAX_JSON_CHARS else shown[:MAX_JSON_CHARS] + "\n… (cut)"
+
+
+def _escaped(character: str) -> str:
+    """As JSON writes it: in halves beyond the first 65,536."""
+    units = character.encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[place : place + 4]}" for place in range(0, len(units), 4))
 
 
 def show_downloads(frame: Frame, query: EventQuery, *, key: str) -> None:

@@ -25,6 +25,8 @@ from ui.server.tickets import PROCESS_KEY, Tickets
 from ui.state import PageState, current_state, set_state
 
 PAGE_ROWS = 50
+MAX_DIGITS = 5
+"""Of the number of a page."""
 MAX_CELLS = 5_000
 """The store hands out no more; the list says so."""
 SPARK_POINTS = 100
@@ -48,7 +50,7 @@ class Asked:
         page = next(iter(state.own("page")), "1")
         return cls(
             sort=sort if sort in words.SORTS else "violations",
-            page=int(page) if page.isascii() and page.isdecimal() and 0 < len(page) <= 5 else 1,  # noqa: PLR2004
+            page=max(1, int(page)) if page.isascii() and page.isdecimal() and len(page) <= MAX_DIGITS else 1,
             text=next(iter(state.own("q")), ""),
         )
 

@@ -175,7 +175,7 @@ def test_what_could_not_be_read_is_listed_with_its_reason_and_shown_whole() -> N
     page = run("tab=quarantine&raw=3", quarantine=(row,))
     table = part(page, "table", "gw-quarantine")
 
-    assert texts_of(table)[0][1:3] == ["http-log", "entry 3: no status"]
+    assert texts_of(table)[0][1:3] == ["http-log", "entry 3: status is text"]
     assert page.code[-1].value == raw
     assert not has_part(page, "table", "gw-events")
 
