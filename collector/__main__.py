@@ -19,6 +19,7 @@ from changes.thread import ChangeThread
 from collector import VERSION, copies, replay, simulate
 from collector.admission import ConnectionCaps, OncePerMinute, most_connections
 from collector.claim import DatabaseClaim
+from collector.doctor import command as doctor
 from collector.logs import log_to_stderr
 from collector.metrics import Metrics
 from collector.options import collector_parser
@@ -46,6 +47,7 @@ def main(arguments: list[str]) -> int:
     commands: dict[str, Callable[[list[str]], int]] = {
         "replay": replay.main,
         "simulate": simulate.main,
+        "doctor": doctor.main,
         "backup": copies.back_up_command,
         "restore": copies.restore_command,
         "check": copies.check_command,
