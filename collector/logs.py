@@ -36,3 +36,5 @@ def log_to_stderr() -> None:
     root.setLevel(logging.INFO)
     for name in ("asyncio", "uvicorn.error", "websockets"):
         logging.getLogger(name).setLevel(logging.ERROR)
+    for name in ("httpx", "httpcore"):  # a line per request that is made
+        logging.getLogger(name).setLevel(logging.WARNING)
