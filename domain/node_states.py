@@ -338,6 +338,8 @@ def reason_of(feeds: Iterable[FeedMemory], finding: Finding, at_ms: int) -> str:
             return "not heard since we began to listen again"
         return "no heartbeat and no Admin API poll tells whether it runs"
     heard = [feed for feed in watched if feed.last_ms is not None]
+    if not heard:
+        return "not heard any more"
     last = max(heard, key=lambda feed: feed.last_ms or 0)
     age_s = max(0, at_ms - (last.last_ms or 0)) // 1000
     text = f"last {NAMES_OF_FEEDS[last.feed]} {age_s} s ago"

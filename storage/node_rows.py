@@ -101,6 +101,8 @@ class TargetRow(msgspec.Struct, frozen=True, kw_only=True):
     target: str
     health: str
     since_ms: int
+    first_ms: int
+    """When it was first heard of."""
     confirmed_ms: int
 
 
@@ -110,7 +112,7 @@ class Targets(msgspec.Struct, frozen=True, kw_only=True):
     now: tuple[TargetRow, ...]
     """By upstream, target, node."""
     changes: tuple[TargetChange, ...]
-    """In the window, oldest first; before it, the last one of each target that changes in it or is known."""
+    """In the window, oldest first; and the last one before it, of each target as a node sees it."""
     is_cut: bool
     """There were more changes than are given here; the newest are."""
 

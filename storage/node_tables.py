@@ -16,6 +16,7 @@ CREATE TABLE node_states (
 CREATE TABLE known_targets (
     node TEXT, upstream TEXT, target TEXT,
     health TEXT NOT NULL, since_ms INTEGER NOT NULL,
+    first_ms INTEGER NOT NULL,      -- when it was first heard of
     confirmed_ms INTEGER NOT NULL,  -- when it was last said to be so
     is_polled INTEGER NOT NULL,     -- 1: a poll found out, up to one round after it happened
     PRIMARY KEY (node, upstream, target)

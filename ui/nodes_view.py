@@ -128,6 +128,13 @@ def dropped_words(facts: Mapping[str, Any]) -> tuple[int | None, str]:
     return sum(dropped.values()), ", ".join(parts)
 
 
+def is_ill(row: NodeRow) -> bool:
+    """Whether something is wrong with a node that its state does not say."""
+    facts = row.facts
+    off_ms = max(abs(facts.get("clock_off_ms") or 0), abs(facts.get("lag_ms") or 0))
+    return facts.get("database_reachable") is False or off_ms >= CLOCK_OFF_MS
+
+
 def remarks(row: NodeRow, now_ms: int) -> list[str]:
     """What is wrong, or worth knowing, about a node, the worst first."""
     found: list[str] = []
@@ -227,7 +234,7 @@ def _line(
         node_name="any node" if row.node is None else names.get(row.node, short(row.node)),
         health=row.health if is_there else "unknown",
         since_ms=row.since_ms if unknown_ms is None else unknown_ms,
-        changes=len(changes),
+        changes=sum(change.at_ms >= window.from_ms for change in changes),
         spans=tuple(_target_spans(row, changes, spans.get(row.node or "", ()), window, now_ms)),
     )
 
@@ -243,19 +250,14 @@ def _target_spans(
     end_ms = min(window.to_ms, now_ms)
     edges = [(change.at_ms, change.health) for change in changes]
     if not edges:
-        first = [(max(row.since_ms, window.from_ms), row.health)] if row.since_ms < end_ms else []
-    elif edges[0][0] > window.from_ms:
-        before = {"healthy": "unhealthy", "unhealthy": "healthy"}.get(edges[0][1])
-        known = edges[0][1] == "unhealthy"  # only what was healthy can become unhealthy
-        first = [(window.from_ms, before)] if before is not None and known else []
-        first += edges
-    else:
-        first = edges
+        edges = [(row.since_ms, row.health)]
+    elif edges[0][1] != "healthy" and row.first_ms < edges[0][0]:
+        edges.insert(0, (row.first_ms, "healthy"))  # a target first heard of as healthy is no change
     pieces = [
-        TargetSpan(at_ms, first[i + 1][0] if i + 1 < len(first) else end_ms, health)
-        for i, (at_ms, health) in enumerate(first)
+        TargetSpan(max(at_ms, window.from_ms), edges[i + 1][0] if i + 1 < len(edges) else end_ms, health)
+        for i, (at_ms, health) in enumerate(edges)
     ]
-    return [part for piece in pieces for part in _masked(piece, presence)]
+    return [part for piece in pieces if piece.from_ms < piece.to_ms for part in _masked(piece, presence)]
 
 
 def _masked(piece: TargetSpan, presence: Sequence[StateSpan]) -> list[TargetSpan]:
@@ -264,7 +266,8 @@ def _masked(piece: TargetSpan, presence: Sequence[StateSpan]) -> list[TargetSpan
     found: list[TargetSpan] = []
     at_ms = piece.from_ms
     for span in away:
-        from_ms, to_ms = max(span.from_ms, at_ms), min(span.to_ms, piece.to_ms)
+        end_ms = piece.to_ms if span is presence[-1] else span.to_ms
+        from_ms, to_ms = max(span.from_ms, at_ms), min(end_ms, piece.to_ms)
         if from_ms >= to_ms:
             continue
         if from_ms > at_ms:

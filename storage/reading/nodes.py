@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from domain.node_states import HEARD_STATES, SEVERITY, NodeState, expected_hash
+from domain.node_states import HEARD_STATES, SEVERITY, Finding, NodeState, expected_hash, reason_of
 from domain.nodes import Node
 from domain.windows import Window
 from storage.codes import COLLECTOR_GONE_MS, FIRST_KEY, KIND_CODES, META_LAST_RECEIVED
@@ -43,7 +43,7 @@ def read_nodes(snapshot: Snapshot, now_ms: int) -> Nodes:
     bodies = snapshot.rows("SELECT body FROM known_nodes")
     known = [msgspec.json.decode(body, type=Node) for (body,) in bodies]
     fleets = _fleets(known)
-    rows = [_row(node, fleets.get(_fleet_of(node), (None, 0)), watch) for node in known]
+    rows = [_row(node, fleets.get(_fleet_of(node), (None, 0)), watch, now_ms) for node in known]
     rows.sort(key=lambda row: (SEVERITY.index(NodeState(row.state)), row.name, row.first_seen_ms, row.node))
     return Nodes(rows=tuple(rows), watched_until_ms=watch.until_ms, is_watched=watch.is_now)
 
@@ -61,7 +61,14 @@ def _fleets(nodes: Sequence[Node]) -> dict[tuple[str | None, str | None], tuple[
     return {fleet: (expected_hash(found), len(found)) for fleet, found in hashes.items()}
 
 
-def _row(node: Node, fleet: tuple[str | None, int], watch: Watch) -> NodeRow:
+def _reason(node: Node, now_ms: int) -> str:
+    """Why it is in its state; how long it has been silent is told as of now."""
+    if node.replaced_by is None and node.state in {NodeState.LATE, NodeState.LOST}:
+        return reason_of(node.feeds.values(), Finding.QUIET, now_ms)
+    return node.reason
+
+
+def _row(node: Node, fleet: tuple[str | None, int], watch: Watch, now_ms: int) -> NodeRow:
     is_known = watch.is_now or node.state in UNWATCHED_STATES
     expected, fleet_nodes = fleet
     return NodeRow(
@@ -71,7 +78,7 @@ def _row(node: Node, fleet: tuple[str | None, int], watch: Watch) -> NodeRow:
         role=node.role,
         state=(node.state if is_known else NodeState.UNKNOWN).value,
         since_ms=node.since_ms if is_known else watch.until_ms or node.since_ms,
-        reason=node.reason if is_known else NOT_WATCHED,
+        reason=_reason(node, now_ms) if is_known else NOT_WATCHED,
         first_seen_ms=node.first_seen_ms,
         last_seen_ms=node.last_seen_ms,
         feeds=tuple(
@@ -150,13 +157,25 @@ def read_targets(snapshot: Snapshot, window: Window) -> Targets:
             target=target,
             health=health,
             since_ms=since_ms,
+            first_ms=first_ms,
             confirmed_ms=confirmed_ms,
         )
-        for node, upstream, target, health, since_ms, confirmed_ms in snapshot.rows(
-            "SELECT node, upstream, target, health, since_ms, confirmed_ms FROM known_targets"
+        for node, upstream, target, health, since_ms, first_ms, confirmed_ms in snapshot.rows(
+            "SELECT node, upstream, target, health, since_ms, first_ms, confirmed_ms FROM known_targets"
             f" ORDER BY upstream, target, node LIMIT {MAX_TARGETS}"
         )
     ]
+    inside = _read_changes(snapshot, window.from_ms, window.to_ms)
+    before = {
+        (change.node, change.upstream, change.target): change
+        for change in reversed(_read_changes(snapshot, 0, window.from_ms)[:MAX_CHANGES])
+    }
+    changes = sorted([*before.values(), *inside[:MAX_CHANGES]], key=lambda change: change.at_ms)
+    return Targets(now=tuple(now), changes=tuple(changes), is_cut=len(inside) > MAX_CHANGES)
+
+
+def _read_changes(snapshot: Snapshot, from_ms: int, to_ms: int) -> list[TargetChange]:
+    """Newest first, one more than may be shown."""
     rows = snapshot.rows(
         f"SELECT e.at_ms, CASE WHEN e.node >= {FIRST_KEY} THEN n.value END, u.value, t.value, h.value"
         " FROM events e INDEXED BY events_by_kind JOIN event_details d ON d.seq = e.seq"
@@ -164,10 +183,9 @@ def read_targets(snapshot: Snapshot, window: Window) -> Targets:
         " JOIN keys u ON u.key_id = d.upstream JOIN keys h ON h.key_id = d.health"
         " WHERE e.kind = ? AND e.kind > 1 AND e.at_ms >= ? AND e.at_ms < ?"
         f" ORDER BY e.at_ms DESC, e.seq DESC LIMIT {MAX_CHANGES + 1}",
-        (KIND_CODES["cluster"], window.from_ms, window.to_ms),
+        (KIND_CODES["cluster"], from_ms, to_ms),
     )
-    changes = [
+    return [
         TargetChange(at_ms=at_ms, node=node, upstream=upstream, target=target, health=health)
-        for at_ms, node, upstream, target, health in rows[:MAX_CHANGES]
+        for at_ms, node, upstream, target, health in rows
     ]
-    return Targets(now=tuple(now), changes=tuple(reversed(changes)), is_cut=len(rows) > MAX_CHANGES)

@@ -38,6 +38,7 @@ class Known(NamedTuple):
 
     health: str
     since_ms: int
+    first_ms: int
     confirmed_ms: int
     is_polled: int
 
@@ -82,7 +83,8 @@ class TargetBook:
         if known is None or event.at_ms >= known.since_ms:
             is_same = known is not None and known.health == event.health
             since_ms = known.since_ms if is_same and known is not None else event.at_ms
-            self._keep(key, Known(event.health, since_ms, event.at_ms, 0))
+            first_ms = event.at_ms if known is None else known.first_ms
+            self._keep(key, Known(event.health, since_ms, first_ms, event.at_ms, 0))
             return not is_same
         return not any(
             health == event.health and 0 <= since_ms - event.at_ms <= SAME_CHANGE_MS
@@ -108,7 +110,8 @@ class TargetBook:
         if known is not None and known.health == seen.health:
             self._keep(key, known._replace(confirmed_ms=seen.at_ms))
             return None
-        self._keep(key, Known(seen.health, seen.at_ms, seen.at_ms, 1))
+        first_ms = seen.at_ms if known is None else known.first_ms
+        self._keep(key, Known(seen.health, seen.at_ms, first_ms, seen.at_ms, 1))
         if key not in self._inferred and len(self._inferred) >= MAX_CACHED:
             self._inferred.clear()
         self._inferred.setdefault(key, deque(maxlen=INFERRED_KEPT)).append((seen.health, seen.at_ms))
@@ -137,7 +140,7 @@ class TargetBook:
     def flush(self) -> None:
         """Write what changed into the transaction."""
         self._connection.executemany(
-            "INSERT OR REPLACE INTO known_targets VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO known_targets VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             [(*key, *known) for key in sorted(self._changed) if (known := self._known[key]) is not None],
         )
         self._changed.clear()
@@ -181,7 +184,7 @@ class TargetBook:
     def _find(self, key: _Key) -> Known | None:
         if key not in self._known:
             row = self._connection.execute(
-                "SELECT health, since_ms, confirmed_ms, is_polled FROM known_targets"
+                "SELECT health, since_ms, first_ms, confirmed_ms, is_polled FROM known_targets"
                 " WHERE node = ? AND upstream = ? AND target = ?",
                 key,
             ).fetchone()

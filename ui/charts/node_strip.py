@@ -151,6 +151,7 @@ def _rows_layout(
     }
     shape = layout(revision, time_axis(window), axis)
     shape["hovermode"] = "closest"
+    shape["showlegend"] = True
     shape["margin"] = {"l": LEFT_PX, "r": 10, "t": 30, "b": 42}
     return shape
 

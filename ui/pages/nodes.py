@@ -26,6 +26,7 @@ from ui.nodes_view import (
     called,
     config_words,
     dropped_words,
+    is_ill,
     remarks,
     short,
     spans_by_node,
@@ -49,7 +50,7 @@ def render() -> None:
             return
         history = shared_reader(page).node_history(page.window, floor_ms(page.now_ms, SECOND_MS))
         spans = spans_by_node(history)
-        chosen = [row for row in known.rows if token in {row.node, row.hostname}]
+        chosen = [row for row in known.rows if token is not None and token in {row.node, row.hostname}]
         if chosen:
             for row in chosen:
                 show_node(page, row, with_forebears(row, known.rows, spans))
@@ -175,7 +176,7 @@ def _row(page: Frame, row: NodeRow) -> Row:
             Cell(f"{row.restarts:,}", tone="" if row.restarts else "faint"),
             Cell("" if held is None else f"{held:,}", tone="" if held else "faint"),
             Cell("" if dropped is None else f"{dropped:,}", tone="high" if dropped else "faint", title=kinds),
-            Cell("; ".join(remarks(row, page.now_ms))),
+            Cell("; ".join(remarks(row, page.now_ms)), tone="high" if is_ill(row) else ""),
         ),
         href=href,
     )

@@ -182,6 +182,7 @@ def test_target_health_is_what_is_known_now_and_how_it_changed(path: Path) -> No
         ("10.0.0.2:80", "n-1", "healthy"),
     ]
     assert [(change.at_ms - NOW_MS, change.node, change.health) for change in found.changes] == [
+        (0, "n-1", "healthy"),
         (10 * S, "n-1", "unhealthy"),
         (20 * S, None, "healthy"),
     ]
