@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 
 from domain.baseline import Band, Baseline, Past, Standing, judge, learning_span_ms, usual_total
+from domain.egress import range_of
 from domain.filters import Dimension, Filters
 from domain.windows import DAY_MS, HOUR_MS, Window, bucket_width_ms, ceil_ms, floor_ms
 from storage.batches import Gap
@@ -182,7 +183,8 @@ def _activity(
 ) -> Activity:
     if not window.length_ms:
         return ()
-    if not filters.without(dimension):
+    # a range of addresses costs `activity` as much as it has addresses: a second for 50,000, here 26 ms
+    if not filters.without(dimension) and range_of(token) is None:
         return reader.activity(window, dimension, token, bucket_ms)
     series = reader.series(window, filters.without(dimension).adding(dimension, token), None, bucket_ms)
     violations = [sum(values) for values in zip(*(group.values for group in series.groups), strict=True)]

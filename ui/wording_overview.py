@@ -53,8 +53,10 @@ def _first(dimension: Dimension, totals: Totals, cells: Sequence[CellRow]) -> st
     return f" {label} alone makes {share} of the violations."
 
 
-def shown_of(first: int, last: int, known: int, *, is_cut: bool) -> str:
-    """`1 to 50 of 812`, `of at least 5,000` where the list was cut."""
+def shown_of(first: int, last: int, known: int | None, *, is_cut: bool) -> str:
+    """`1 to 50 of 812`; `1 to 50, more follow` where nobody has counted; the cut where the list was cut."""
+    if known is None:
+        return f"{first:,} to {last:,}, more follow"
     all_of_them = f"the {known:,} with most violations" if is_cut else f"{known:,}"
     return f"{first:,} to {last:,} of {all_of_them}"
 

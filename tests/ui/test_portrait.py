@@ -202,6 +202,16 @@ def test_other_filters_are_asked_of_the_combinations() -> None:
     assert not [name for name, _ in reader.asked if name == "activity"]
 
 
+def test_a_range_of_addresses_is_asked_of_the_combinations() -> None:
+    reader: Any = normal()
+    read_portrait(reader, Dimension.IP, "10.0.0.0/16", DAY, HOUR_MS, filters=Filters(), known_from_ms=0)
+
+    assert not [name for name, _ in reader.asked if name == "activity"]
+    assert [args[1].to_params() for name, args in reader.asked if name == "series"] == [
+        {"ip": ["10.0.0.0/16"]}
+    ] * 3
+
+
 def test_the_past_is_only_what_is_kept_in_buckets_of_that_width() -> None:
     kept_from_ms = NOW_MS - DAY_MS - 10 * HOUR_MS
 

@@ -55,4 +55,5 @@ def test_addresses_are_counted_as_such() -> None:
 
 def test_a_list_that_was_cut_says_so() -> None:
     assert words.shown_of(1, 50, 812, is_cut=False) == "1 to 50 of 812"
+    assert words.shown_of(1, 50, None, is_cut=False) == "1 to 50, more follow"
     assert words.shown_of(1, 50, 5_000, is_cut=True) == "1 to 50 of the 5,000 with most violations"

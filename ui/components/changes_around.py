@@ -15,7 +15,7 @@ from ui.components.portrait_lists import MAX_LIST, Lists, asked_pairs, names_of,
 from ui.components.table import TIME, Cell, Column, Row, show_table
 from ui.portrait import Portrait
 
-MAX_CHANGES = 400
+MAX_CHANGES = 200
 """Changes looked at; a span with more has another page to look at."""
 
 

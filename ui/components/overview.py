@@ -29,7 +29,8 @@ MAX_DIGITS = 5
 """Of the number of a page."""
 MAX_CELLS = 5_000
 """The store hands out no more; the list says so."""
-SPARK_POINTS = 100
+SPARK_POINTS = 32
+"""An hour for 24 h, a day for 30 d: widths that are stored, ten times as quick as those between."""
 MAX_FOUND = 40
 TURNS = {"Previous": ":material/chevron_left:", "Next": ":material/chevron_right:"}
 OTHER_SIDE = {Dimension.CONSUMER: Dimension.IP, Dimension.IP: Dimension.CONSUMER}
@@ -62,7 +63,7 @@ def show_overview(frame: Frame, dimension: Dimension) -> None:
     window, _ = snapped(reader, frame.window, moves=frame.state.moves)
     totals = reader.totals(window, filters)
     found = _searched(frame, dimension, asked.text)
-    cells = () if found == () else _cells(frame, dimension, window, found)
+    cells = () if found == () else _cells(frame, dimension, window, found, asked)
     span = _span(frame, window)
     left, right = st.columns([8, 3], vertical_alignment="center")
     with left:
@@ -120,10 +121,12 @@ def _searched(frame: Frame, dimension: Dimension, text: str) -> tuple[str, ...] 
 
 
 def _cells(
-    frame: Frame, dimension: Dimension, window: Window, found: tuple[str, ...] | None
+    frame: Frame, dimension: Dimension, window: Window, found: tuple[str, ...] | None, asked: Asked
 ) -> tuple[CellRow, ...]:
+    """Everyone who has to be known for the page that is shown; in the store's own order that is few."""
     filters = frame.state.filters if found is None else frame.state.filters.only(dimension, found)
-    return shared_reader(frame).breakdown(dimension, window, filters, MAX_CELLS)
+    limit = min(MAX_CELLS, asked.page * PAGE_ROWS + 1) if asked.sort == "violations" else MAX_CELLS
+    return shared_reader(frame).breakdown(dimension, window, filters, limit)
 
 
 def _show_list(
@@ -279,7 +282,15 @@ def _footer(frame: Frame, dimension: Dimension, window: Window, known: int, show
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="gw-footer"):
         if asked.page > 1:
             _turn(frame, "Previous", asked.page - 1)
-        st.caption(words.shown_of(min(first + 1, known), first + shown, known, is_cut=known >= MAX_CELLS))
+        has_more = asked.sort == "violations" and known > first + PAGE_ROWS
+        st.caption(
+            words.shown_of(
+                min(first + 1, known),
+                first + shown,
+                None if has_more else known,
+                is_cut=known >= MAX_CELLS,
+            )
+        )
         if first + PAGE_ROWS < known:
             _turn(frame, "Next", asked.page + 1)
         tickets = Tickets(PROCESS_KEY, store.now_ms)

@@ -201,10 +201,17 @@ def test_a_title_leads_to_the_list_sorted_by_it_from_the_first_page() -> None:
 
 def test_a_long_list_is_turned_in_the_url() -> None:
     many = tuple(cell(f"c{i}", limited=200 - i) for i in range(120))
-    page = run("page=2", breakdown=many)
 
-    assert texts_of(part(page, "table", "gw-overview"))[0][0] == "c50"
-    assert "51 to 100 of 120" in said(page)
+    def answer(_of: Dimension, _window: object, _filters: object, limit: int) -> tuple[CellRow, ...]:
+        return many[:limit]
+
+    second, last = (run(f"page={number}", breakdown=answer) for number in (2, 3))
+    by_ratio = run("page=2&sort=ratio", breakdown=answer)
+
+    assert texts_of(part(second, "table", "gw-overview"))[0][0] == "c50"
+    assert "51 to 100, more follow" in said(second)
+    assert "101 to 120 of 120" in said(last)
+    assert "51 to 100 of 120" in said(by_ratio)
 
 
 def test_a_search_finds_by_former_name_and_says_so_when_it_does_not() -> None:
