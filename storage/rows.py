@@ -113,7 +113,9 @@ class TopRow(msgspec.Struct, frozen=True, kw_only=True):
     limited: int
     probable: int
     requests: int | None
+    """None where no log tells, and for limits: nobody knows what a limit let pass."""
     last_ms: int | None
+    """Start of the last bucket with a violation; the total that answers is 10 s to a day wide."""
 
     @property
     def violations(self) -> int:
@@ -231,7 +233,9 @@ class CellRow(msgspec.Struct, frozen=True, kw_only=True):
     probable: int
     unauthorized: int
     first_ms: int
+    """Start of the first bucket in which it did anything; the total that answers is 10 s to a day wide."""
     last_ms: int
+    """The same of the last one."""
 
 
 class PairRow(msgspec.Struct, frozen=True, kw_only=True):

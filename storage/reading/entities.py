@@ -34,13 +34,14 @@ def _entity(snapshot: Snapshot, dimension: Dimension, word: Word, token: str) ->
     row: tuple[Any, ...] | None = None
     names: tuple[tuple[str, int, int | None], ...] = ()
     if dim in ENTITY_TYPE_OF and not word.is_name:
-        names = _names(snapshot, dim, word)
         row = snapshot.row(
-            "SELECT attributes, first_seen_ms FROM entities WHERE entity_type = ? AND entity_id = ?",
+            "SELECT attributes, first_seen_ms, deleted_ms FROM entities"
+            " WHERE entity_type = ? AND entity_id = ?",
             (ENTITY_TYPE_OF[dim], word.value),
         )
+        names = _names(snapshot, dim, word, None if row is None else row[2])
     first_ms, last_ms = _seen(snapshot, dim, word.key)
-    attributes, told_ms = row or (None, None)
+    attributes, told_ms, deleted_ms = row or (None, None, None)
     known = [at_ms for at_ms in (first_ms, told_ms) if at_ms is not None]
     return Entity(
         dimension=dimension,
@@ -48,20 +49,22 @@ def _entity(snapshot: Snapshot, dimension: Dimension, word: Word, token: str) ->
         id=word.value,
         label=word.label,
         names=names,
-        deleted_ms=word.deleted_ms,
+        deleted_ms=deleted_ms,
         attributes=_attributes(dim, word, attributes),
         first_seen_ms=min(known, default=None),
         last_seen_ms=last_ms,
     )
 
 
-def _names(snapshot: Snapshot, dim: Dim, word: Word) -> tuple[tuple[str, int, int | None], ...]:
+def _names(
+    snapshot: Snapshot, dim: Dim, word: Word, deleted_ms: int | None
+) -> tuple[tuple[str, int, int | None], ...]:
     rows = snapshot.rows(
         "SELECT name, valid_from_ms FROM entity_names WHERE entity_type = ? AND entity_id = ?"
         " ORDER BY valid_from_ms LIMIT 1000",
         (ENTITY_TYPE_OF[dim], word.value),
     )
-    ends = [*(from_ms for _, from_ms in rows[1:]), word.deleted_ms]
+    ends = [*(from_ms for _, from_ms in rows[1:]), deleted_ms]
     return tuple(
         (name, from_ms, to_ms) for (name, from_ms), to_ms in zip(rows, ends, strict=False) if name is not None
     )

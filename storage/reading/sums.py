@@ -107,7 +107,7 @@ def sums_of(named: npt.NDArray[Any], entries: Entries, keys: IntArray) -> KeySum
     """Sum the entries of some names; `named` is the name of each entry."""
     if not len(keys):
         return KeySums(keys, dict.fromkeys(TOP_MEASURES, keys), keys, keys, keys)
-    is_wanted = np.zeros(max(int(named.max()), int(keys.max())) + 1, np.bool_)
+    is_wanted = np.zeros(max(int(named.max(initial=0)), int(keys.max())) + 1, np.bool_)
     is_wanted[keys] = True
     mine = np.flatnonzero(is_wanted[named])
     names, places = grouped(named[mine])

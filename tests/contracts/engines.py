@@ -1,0 +1,36 @@
+"""The engines that keep the contract of `storage.protocol`: each opens a store and a reader of the same data.
+
+A second engine is one more entry in `ENGINES`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from settings import Settings, load_settings
+from storage.protocol import Reader, Store
+from storage.sqlite_reader import SqliteReader
+from storage.sqlite_store import SqliteStore
+
+SETTINGS = load_settings({}, {})
+DEADLINE_MS = 10_000
+
+Engine = Callable[[Path, Settings], AbstractContextManager[tuple[Store, Reader]]]
+
+
+@contextlib.contextmanager
+def sqlite(folder: Path, settings: Settings = SETTINGS) -> Iterator[tuple[Store, Reader]]:
+    """A file in a folder."""
+    store = SqliteStore(folder / "store.db", settings)
+    reader = SqliteReader(folder / "store.db", DEADLINE_MS)
+    try:
+        yield store, reader
+    finally:
+        reader.close()
+        store.close()
+
+
+ENGINES: dict[str, Engine] = {"sqlite": sqlite}
