@@ -23,7 +23,7 @@ LEVEL = 3
 """Higher levels gained 3 % on the recorded trace and took twice as long."""
 _FIRST_DICTIONARY = b"\x01"
 """Names the dictionary that a payload was compressed with: `payload_dictionary.zdict`. It must never change:
-files were written with it. `bench/input/train_dictionary.py` makes another, which gets a number of its own."""
+files were written with it. `bench/input/train_dictionary.py` makes another, which gets the next number."""
 
 
 def pack_id(event_id: str) -> bytes | str:

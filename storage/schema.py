@@ -9,12 +9,11 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from sqlite_utils import Database, Migrations
-
 from domain.errors import StoreForeign
 from storage.changes_tables import CHANGE_TABLES, CONFIG_CHANGES_VIEW
 from storage.connection import APPLICATION_ID
 from storage.node_tables import NODE_TABLES
+from storage.slim_utils import Database, Migrations
 from storage.views import VIEWS
 
 migrations = Migrations("gatewatch")

@@ -21,7 +21,8 @@ LATE_MS = 2_000
 """A recorded cluster showed the old name up to 0.8 s after a change."""
 REVIVE_AFTER_MS = 60_000
 """Sightings of a deleted entity count as its return only this much later: requests in flight do not."""
-MAX_CACHED = 100_000
+MAX_CACHED = 20_000
+"""Of each kind, about 20 MB in all."""
 
 _Run = tuple[int, int, str | None]
 """valid from, last seen, name"""

@@ -14,8 +14,8 @@ from storage.codes import Dim
 from storage.writing.entities import EntityBook
 from storage.writing.rollups import Combo
 
-MAX_CACHED = 20_000
-"""About 10 MB. When full all are forgotten: the combinations of this minute come again at once."""
+MAX_CACHED = 10_000
+"""About 5 MB. When full all are forgotten: the combinations of this minute come again at once."""
 
 
 class Place(msgspec.Struct, eq=False):

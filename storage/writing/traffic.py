@@ -15,8 +15,8 @@ from storage.writing.rollups import Combo, Rollups
 
 MAX_COUNT = 1_000_000_000
 """Requests in one item: sums of any number of them stay within 64 bits."""
-MAX_KEPT = 100_000
-"""Ways to count a request, remembered with the places of their minutes: about 30 MB."""
+MAX_KEPT = 40_000
+"""Ways to count a request, remembered with the places of their minutes: about 10 MB."""
 MAX_MINUTES = 16
 """Minutes whose addresses are held in memory; others are read again from the totals."""
 
