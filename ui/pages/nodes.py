@@ -38,6 +38,7 @@ from ui.safe_text import in_markdown
 from ui.state import current_state
 
 Spans = dict[str, list[StateSpan]]
+MOST_NODES = 500
 
 
 def render() -> None:
@@ -136,50 +137,93 @@ def _show_numbers(page: Frame, rows: Sequence[NodeRow]) -> None:
 
 
 def _show_grid(page: Frame, rows: Sequence[NodeRow], *, key: str) -> None:
-    columns = (
-        Column("State"),
-        Column("Node"),
-        Column("Last sign", COUNT, hint="Age of the newest sign of any feed, at the time of this page"),
-        Column("In this state", COUNT, hint="For how long"),
-        Column("Version", low=True),
-        Column("Configuration", hint="Its hash against that of most of its fleet"),
-        Column("Certificate", hint="That it connects to its control plane with", low=True),
-        Column("Restarts", COUNT, hint="Since it is known, across its ids"),
-        Column(
-            "Held", COUNT, hint="Events that the plugin in it holds until they are acknowledged", low=True
-        ),
-        Column("Dropped", COUNT, hint="Events that the plugin in it had to drop", low=True),
-        Column("Remarks", wide=True, wrap=True),
+    """Columns that say nothing about any of these nodes are left out."""
+    shown = rows[:MOST_NODES]
+    table = [[cell(page, row) for row in shown] for _, cell in CELLS]
+    kept = [place for place, cells in enumerate(table) if any(cell.text for cell in cells)]
+    show_table(
+        [CELLS[place][0] for place in kept],
+        [
+            Row(
+                tuple(table[place][number] for place in kept),
+                href=navigation.href("nodes", page.state.about(row.node)),
+            )
+            for number, row in enumerate(shown)
+        ],
+        key=key,
+        label="Nodes",
+        height=420,
     )
-    shown = [_row(page, row) for row in rows[:500]]
-    show_table(columns, shown, key=key, label="Nodes", height=420)
 
 
-def _row(page: Frame, row: NodeRow) -> Row:
+def _state(_page: Frame, row: NodeRow) -> Cell:
     state = NodeState(row.state)
-    href = navigation.href("nodes", page.state.about(row.node))
-    config, config_note, config_tone = config_words(row)
-    certificate, certificate_tone = words.certificate(row.facts.get("certificate_expires_ms"), page.now_ms)
-    dropped, kinds = dropped_words(row.facts)
-    held = row.facts.get("queue_events")
-    role = words.ROLES.get(row.role or "", row.role or "")
-    id_note = "" if row.is_place_only else short(row.node)
-    return Row(
-        (
-            Cell(words.STATES[state], tone=words.STATE_TONES.get(state, ""), title=row.reason),
-            Cell(row.name, note=id_note if row.name != row.node else "", href=href, title=row.node),
-            Cell("never" if row.last_seen_ms is None else wording.duration(page.now_ms - row.last_seen_ms)),
-            Cell(wording.duration(max(0, page.now_ms - row.since_ms))),
-            Cell(row.version or "", note=role),
-            Cell(config, note=config_note, tone=config_tone, title=row.config_hash or ""),
-            Cell(certificate, tone=certificate_tone),
-            Cell(f"{row.restarts:,}", tone="" if row.restarts else "faint"),
-            Cell("" if held is None else f"{held:,}", tone="" if held else "faint"),
-            Cell("" if dropped is None else f"{dropped:,}", tone="high" if dropped else "faint", title=kinds),
-            Cell("; ".join(remarks(row, page.now_ms)), tone="high" if is_ill(row) else ""),
-        ),
-        href=href,
+    return Cell(words.STATES[state], tone=words.STATE_TONES.get(state, ""), title=row.reason)
+
+
+def _name(page: Frame, row: NodeRow) -> Cell:
+    note = short(row.node) if row.name != row.node else ""
+    return Cell(
+        row.name, note=note, href=navigation.href("nodes", page.state.about(row.node)), title=row.node
     )
+
+
+def _last_sign(page: Frame, row: NodeRow) -> Cell:
+    return Cell("never" if row.last_seen_ms is None else wording.duration(page.now_ms - row.last_seen_ms))
+
+
+def _in_state(page: Frame, row: NodeRow) -> Cell:
+    return Cell(wording.duration(max(0, page.now_ms - row.since_ms)))
+
+
+def _version(_page: Frame, row: NodeRow) -> Cell:
+    return Cell(row.version or "", note=words.ROLES.get(row.role or "", row.role or ""))
+
+
+def _config(_page: Frame, row: NodeRow) -> Cell:
+    config, note, tone = config_words(row)
+    return Cell(config, note=note, tone=tone, title=row.config_hash or "")
+
+
+def _certificate(page: Frame, row: NodeRow) -> Cell:
+    said, tone = words.certificate(row.facts.get("certificate_expires_ms"), page.now_ms)
+    return Cell(said, tone=tone)
+
+
+def _restarts(_page: Frame, row: NodeRow) -> Cell:
+    return Cell(f"{row.restarts:,}", tone="" if row.restarts else "faint")
+
+
+def _held(_page: Frame, row: NodeRow) -> Cell:
+    held = row.facts.get("queue_events")
+    return Cell("" if held is None else f"{held:,}", tone="" if held else "faint")
+
+
+def _dropped(_page: Frame, row: NodeRow) -> Cell:
+    dropped, kinds = dropped_words(row.facts)
+    return Cell("" if dropped is None else f"{dropped:,}", tone="high" if dropped else "faint", title=kinds)
+
+
+def _remarks(page: Frame, row: NodeRow) -> Cell:
+    return Cell("; ".join(remarks(row, page.now_ms)), tone="high" if is_ill(row) else "")
+
+
+CELLS = (
+    (Column("State"), _state),
+    (Column("Node"), _name),
+    (
+        Column("Last sign", COUNT, hint="Age of the newest sign of any feed, at the time of this page"),
+        _last_sign,
+    ),
+    (Column("In this state", COUNT, hint="For how long"), _in_state),
+    (Column("Version", low=True), _version),
+    (Column("Configuration", hint="Its hash against that of most of its fleet"), _config),
+    (Column("Certificate", hint="That it connects to its control plane with"), _certificate),
+    (Column("Restarts", COUNT, hint="Since it is known, across its ids"), _restarts),
+    (Column("Held", COUNT, hint="Events that the plugin in it holds until they are acknowledged"), _held),
+    (Column("Dropped", COUNT, hint="Events that the plugin in it had to drop"), _dropped),
+    (Column("Remarks", wide=True, wrap=True), _remarks),
+)
 
 
 def _show_history(page: Frame, now: Sequence[NodeRow], known: Nodes, spans: Spans) -> None:
