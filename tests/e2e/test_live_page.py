@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,7 @@ FIGURE = """() => {
     range: plot.layout.xaxis.range.map(v => Math.round(
       (typeof v === 'number' ? v : Date.parse(v.replace(' ', 'T') + 'Z')) / 1000)),
     hidden: plot.data.filter(t => t.visible === 'legendonly').map(t => t.name),
+    names: plot.data.filter(t => t.meta).map(t => t.name),
     total: plot.data.filter(t => t.meta).flatMap(t => [...t.y]).reduce((a, b) => a + b, 0),
   }
 }"""
@@ -145,12 +148,52 @@ def test_zoom_and_hidden_series_outlive_refreshes(page: Any, sender: Sender) -> 
     assert page.get_by_role("button", name=re.compile("^Show .* to ")).is_visible()
 
 
+def test_a_hidden_series_that_comes_back_is_still_hidden(page: Any, sender: Sender) -> None:
+    """It falls out of the five largest, and Plotly forgets it meanwhile."""
+    page.locator(".legendtoggle").nth(1).click()
+    page.mouse.move(700, 60)
+    wait_for(lambda: page.evaluate(FIGURE)["hidden"], "the hidden series", 5)
+    (name,) = page.evaluate(FIGURE)["hidden"]
+
+    for other in range(6):
+        send(sender, 6, consumer=f"louder-{other}")
+    wait_for(lambda: name not in page.evaluate(FIGURE)["names"], "its fall", 10)
+    send(sender, 20, consumer=name)
+    wait_for(lambda: name in page.evaluate(FIGURE)["names"], "its return", 10)
+
+    assert page.evaluate(FIGURE)["hidden"] == [name]
+
+
 def test_splitting_by_another_dimension_goes_into_the_url(page: Any) -> None:
     page.get_by_label("Split by").select_option("service")
 
     page.get_by_text(re.compile("by service")).wait_for(timeout=10_000)
 
     assert "group=service" in page.url
+
+
+@pytest.mark.parametrize(("query", "hours"), [("", 0), ("?zone=local", 5.75)])
+def test_the_chart_is_in_the_zone_that_its_axis_names(
+    dashboard: Dashboard, sender: Sender, browser: Any, query: str, hours: float
+) -> None:
+    """Whatever the zone of the browser: Plotly would show bare numbers in that one."""
+    context = browser.new_context(timezone_id="Asia/Kathmandu")
+    page = context.new_page()
+    send(sender)
+    page.goto(f"{dashboard.url}/{query}")
+    page.locator(".tail tbody tr").first.wait_for(timeout=30_000)
+    wait_for(lambda: page.evaluate(FIGURE), "the chart")
+
+    ticks = page.locator(".xtick text").all_text_contents()
+    title = page.locator(".xtitle").text_content()
+    clock = page.locator(".tail td.time").first.inner_text()
+    context.close()
+
+    now_s = time.time_ns() / 1e9 + hours * 3600
+    near = {f"{dt.datetime.fromtimestamp(now_s - 60 * m, dt.UTC):%H:%M}" for m in range(-1, 5)}
+    assert ticks[-1][:5] in near, (ticks, near)
+    assert clock[:5] in near
+    assert ("UTC+05:45)" if query else "time (UTC)") in title
 
 
 def test_a_page_fits_into_its_window(page: Any) -> None:

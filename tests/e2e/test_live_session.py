@@ -73,7 +73,7 @@ def test_ten_minutes_of_live_keep_what_somebody_set_up(dashboard: Dashboard, bro
     try:
         with sending(dashboard.ws) as sender:
             sender.send(*(violation(consumer="keeper") for _ in range(500)))
-            sender.send(*(violation(consumer="other") for _ in range(100)))
+            sender.send(*(violation(consumer="other") for _ in range(400)))
             sender.wait_stored()
         page.goto(f"{dashboard.url}/?range=1h")
         page.locator(".tops li", has_text="keeper").first.wait_for(timeout=30_000)

@@ -16,3 +16,15 @@ def settled(page: Any) -> bool:
             " && document.querySelectorAll('[data-testid=stMainBlockContainer] *').length > 10 }"
         )
     )
+
+
+DRAWN = """() => {
+  const all = root => [...root.querySelectorAll('*')].flatMap(
+    e => [e, ...(e.shadowRoot ? all(e.shadowRoot) : [])])
+  const elements = all(document)
+  const board = elements.find(e => e.classList.contains('gw-board'))
+  const plots = elements.filter(e => e.matches('.gw-plot, .gw-board .plot'))
+  return (!board || board.dataset.ready === 'true') && plots.every(p => p.layout || !p.offsetParent)
+    && elements.every(e => !e.matches('.gw-chart, .gw-table, .gw-numbers') || e.childNodes.length)
+}"""
+"""Whether everything that a page draws in the browser is there."""

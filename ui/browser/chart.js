@@ -3,7 +3,7 @@
 
 import { PLOT_OPTIONS, finished, plotly, themeOf } from "./figures.js"
 import { make } from "./elements.js"
-import { Zoom } from "./zoom.js"
+import { Hidden, Zoom } from "./kept.js"
 
 const charts = new WeakMap()
 
@@ -13,6 +13,7 @@ class Chart {
     this.plot = make("div", "gw-plot")
     this.trouble = make("div", "gw-trouble")
     this.trouble.hidden = true
+    this.hidden = new Hidden()
     this.zoom = new Zoom({
       className: "gw-span",
       onSpan: span => this.component.setTriggerValue("span", { ...span, n: Date.now() }),
@@ -37,6 +38,7 @@ class Chart {
     if (this.gone || component !== this.component) return
     const theme = themeOf(this.root)
     const figure = finished(data.figure, { zone: data.zone, zoneLabel: data.zoneLabel, theme })
+    this.hidden.apply(this.plot, figure.data)
     this.zoom.apply(data.figure, figure.layout, data.zone)
     await this.Plotly.react(this.plot, figure.data, figure.layout, PLOT_OPTIONS)
     if (!this.listens) {

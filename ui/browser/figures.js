@@ -28,11 +28,15 @@ export function offsetMs(atMs, zone) {
   return offsets.get(key)
 }
 
-/** What a date axis must be given so that it reads as the zone's time. */
-export const toShown = (atMs, zone) => atMs + offsetMs(atMs, zone)
+const toShown = (atMs, zone) => atMs + offsetMs(atMs, zone)
 
-/** The instant behind a shown time. */
-export function fromShown(shownMs, zone) {
+/** What a date axis must be given so that it reads as the zone's time: Plotly takes bare numbers for local ones. */
+export const axisTime = (atMs, zone) => new Date(toShown(atMs, zone)).toISOString().slice(0, 23).replace("T", " ")
+
+/** The instant behind a date axis's own value. */
+export const fromAxis = (value, zone) => fromShown(Date.parse(`${String(value).replace(" ", "T")}Z`), zone)
+
+function fromShown(shownMs, zone) {
   const guess = shownMs - offsetMs(shownMs, zone)
   return shownMs - offsetMs(guess, zone)
 }
@@ -81,18 +85,18 @@ const axisKey = id => (id ?? "x").replace(/^([xy])/, "$1axis")
 function shiftedTrace(trace, layout, zone) {
   if (layout[axisKey(trace.xaxis)]?.type !== "date") return trace
   if (trace.x0 !== undefined) {
-    const x = trace.y.map((_, i) => toShown(trace.x0 + i * trace.dx, zone))
+    const x = trace.y.map((_, i) => axisTime(trace.x0 + i * trace.dx, zone))
     const { x0, dx, ...rest } = trace
     return { ...rest, x }
   }
-  return trace.x ? { ...trace, x: trace.x.map(at => (typeof at === "number" ? toShown(at, zone) : at)) } : trace
+  return trace.x ? { ...trace, x: trace.x.map(at => (typeof at === "number" ? axisTime(at, zone) : at)) } : trace
 }
 
 function shiftedMark(mark, layout, zone) {
   if (layout[axisKey(mark.xref)]?.type !== "date") return mark
   const moved = { ...mark }
   for (const key of ["x", "x0", "x1"]) {
-    if (typeof moved[key] === "number") moved[key] = toShown(moved[key], zone)
+    if (typeof moved[key] === "number") moved[key] = axisTime(moved[key], zone)
   }
   return moved
 }
@@ -104,7 +108,7 @@ function themedAxis(axis, theme, zone, zoneLabel) {
     gridcolor: mixed(theme, 0.1), zerolinecolor: mixed(theme, 0.22), linecolor: mixed(theme, 0.22),
     automargin: false, ...axis,
     ...(axis.title ? { title: { font: small, ...axis.title, text: title } } : {}),
-    ...(axis.type === "date" && axis.range ? { range: axis.range.map(at => toShown(at, zone)) } : {}),
+    ...(axis.type === "date" && axis.range ? { range: axis.range.map(at => axisTime(at, zone)) } : {}),
   }
 }
 

@@ -2,7 +2,7 @@
 
 import { PLOT_OPTIONS, finished, plotly, themeOf } from "./figures.js"
 import { make, setText } from "./elements.js"
-import { Zoom } from "./zoom.js"
+import { Hidden, Zoom } from "./kept.js"
 
 const READ_MS = 4000 // somebody who moved the pointer over the chart so lately is reading it
 
@@ -16,6 +16,7 @@ export class MainChart {
     this.key = make("span", "key")
     this.held = make("span", "held", "held while you point at it")
     this.held.hidden = true
+    this.hidden = new Hidden()
     this.zoom = new Zoom({
       className: "primary",
       onSpan: span => board.tell("span", span),
@@ -73,6 +74,7 @@ export class MainChart {
     this.Plotly = await plotly(data.plotly, this.plot)
     const theme = themeOf(this.plot)
     const shown = finished(full.figure, { zone: data.zone, zoneLabel: data.zoneLabel, theme })
+    this.hidden.apply(this.plot, shown.data)
     this.zoom.apply(full.figure, shown.layout, data.zone)
     await this.Plotly.react(this.plot, shown.data, shown.layout, PLOT_OPTIONS)
     this.drawn = full

@@ -2,7 +2,7 @@
 
 import { button, make } from "./elements.js"
 
-const ICONS = { quiet: "\u2713", blind: "\u2715", stale: "\u25B2", filtered: "\u2205" }
+const ICONS = { quiet: "\u2713", blind: "\u2715", stale: "\u25B2", filtered: "\u2260" }
 const TITLES = {
   quiet: "Quiet", blind: "We cannot see", stale: "Not the present", filtered: "Nothing matches the filters",
 }

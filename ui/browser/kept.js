@@ -1,7 +1,7 @@
-// What somebody has zoomed to. Plotly's uirevision forgets a zoom as soon as the figure's own range moves on,
-// and with time it does at every refresh; so the zoom is kept here, as instants, until it is taken back.
+// What somebody has zoomed to and hidden. Plotly's uirevision forgets a zoom as soon as the figure's own range
+// moves on, and a hidden series as soon as it is missing from one figure; over time both happen.
 
-import { clock, fromShown, toShown } from "./figures.js"
+import { axisTime, clock, fromAxis } from "./figures.js"
 import { button, setText } from "./elements.js"
 
 export class Zoom {
@@ -20,8 +20,7 @@ export class Zoom {
   changed(change, zone) {
     const [start, end] = [change["xaxis.range[0]"], change["xaxis.range[1]"]]
     if (start === undefined || end === undefined) return
-    const read = value => fromShown(typeof value === "number" ? value : Date.parse(`${String(value).replace(" ", "T")}Z`), zone)
-    this.range = { from_ms: Math.floor(read(start)), to_ms: Math.ceil(read(end)) }
+    this.range = { from_ms: Math.floor(fromAxis(start, zone)), to_ms: Math.ceil(fromAxis(end, zone)) }
     this.offered = this.range
     setText(this.button, `Show ${clock(this.range.from_ms, zone, this.range.to_ms)} to ${clock(this.range.to_ms, zone)}`)
     this.button.hidden = false
@@ -34,11 +33,25 @@ export class Zoom {
     const key = `${uirevision}:${xaxis.range[1] - xaxis.range[0]}`
     if (key !== this.key || this.range?.to_ms <= xaxis.range[0]) this.clear()
     this.key = key
-    if (this.range) layout.xaxis.range = [toShown(this.range.from_ms, zone), toShown(this.range.to_ms, zone)]
+    if (this.range) layout.xaxis.range = [axisTime(this.range.from_ms, zone), axisTime(this.range.to_ms, zone)]
   }
 
   clear() {
     this.range = null
     this.button.hidden = true
+  }
+}
+
+/** The series that somebody has hidden in the legend, by their `uid`, also while they are not in the figure. */
+export class Hidden {
+  constructor() { this.uids = new Set() }
+
+  /** Look what is hidden now, and hide the same in traces that are about to be drawn. */
+  apply(plot, traces) {
+    for (const trace of plot.data ?? []) {
+      if (trace.uid && trace.visible === "legendonly") this.uids.add(trace.uid)
+      else this.uids.delete(trace.uid)
+    }
+    for (const trace of traces) if (this.uids.has(trace.uid)) trace.visible = "legendonly"
   }
 }
