@@ -24,6 +24,7 @@ A, B, B2 = (
     "2445a92a-05c6-43d9-a8df-f22f8b80559a",
 )
 POLL_S = 5.0
+pytestmark = pytest.mark.e2e
 FILES = ("admin-polls.jsonl.gz", "kong-events.jsonl.gz")
 
 

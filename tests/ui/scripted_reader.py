@@ -17,6 +17,7 @@ from streamlit.testing.v1 import AppTest
 
 from domain.windows import DAY_MS
 from storage.batches import CollectorStatus
+from storage.node_rows import CachePast, KindSeries, Nodes, Targets
 from storage.rows import EventPage, Freshness, Series, SourceState, StoreHealth, Top, Totals
 from ui import store
 
@@ -145,6 +146,18 @@ EMPTY: dict[str, Any] = {
     "quarantine": (),
     "gaps": (),
     "health": store_health(),
+    "nodes": Nodes(rows=(), watched_until_ms=None, is_watched=False),
+    "node_history": (),
+    "target_health": Targets(now=(), changes=(), is_cut=False),
+    "kind_series": lambda window, bucket_ms, *_: KindSeries(
+        from_ms=window.from_ms,
+        bucket_ms=bucket_ms,
+        buckets=-(-window.length_ms // bucket_ms),
+        groups=(),
+    ),
+    "cache_past": lambda window: CachePast(events=(), changes=(), from_ms=window.from_ms),
+    "churned_keys": (),
+    "config_pushes": (),
 }
 
 

@@ -270,7 +270,7 @@ def _story_row(page: Frame, facts: Facts, one: ToldStory, nodes: Sequence[NodeRo
 def _change_href(page: Frame, seq: int) -> str | None:
     if not navigation.exists("changes"):
         return None
-    return navigation.href("changes", page.state.elsewhere().with_own(change=[str(seq)]))
+    return navigation.href("changes", page.state.elsewhere().about(str(seq)))
 
 
 def _node_cell(one: ToldStory, ids: Sequence[str]) -> Cell:
