@@ -8,8 +8,8 @@ from collections import Counter
 from storage.codes import NONE_KEY, OTHER_KEY, Dim
 from storage.packing import limit_token, prefix_of, sort_bytes
 
-MAX_CACHED = 50_000
-"""About 10 MB. When full the older half goes; a miss costs one index look-up, about 3 us."""
+MAX_CACHED = 30_000
+"""About 6 MB. When full the older half goes; a miss costs one index look-up, about 3 us."""
 MAX_PREFIXES = 20_000
 """About 2 MB: prefixes of addresses, asked for with every total."""
 MAX_LIMITS = 10_000
