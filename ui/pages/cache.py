@@ -206,7 +206,8 @@ def _cause_words(facts: Facts, storm: Storm) -> str:
         return "No change that we know of explains it."
     actors = sorted({one.event.actor for one in inside if one.event.actor})
     who = f" by {', '.join(actors[:3])}" if actors else ""
-    return f"{wording.counted(len(inside), 'change')}{who} explain {keys:,} of them."
+    verb = "explains" if len(inside) == 1 else "explain"
+    return f"{wording.counted(len(inside), 'change')}{who} {verb} {keys:,} of them."
 
 
 def _show_stories(page: Frame, facts: Facts, kept: Applicability) -> None:
