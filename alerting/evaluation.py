@@ -61,7 +61,7 @@ class Evaluator:
         self._past = StoredPast(reads)
         self._nodes = Nodes(reads)
         self._values: dict[str, dict[str, float]] = {}
-        self._samples: dict[tuple[str, str], tuple[int, Sequence[Sample]]] = {}
+        self._samples: dict[tuple[str, str, str], tuple[int, Sequence[Sample]]] = {}
         self._heard_ms: int | None = None
         self._gap_ms = float(slot_ms)
         self.gaps: Sequence[tuple[int, int]] = ()
@@ -166,13 +166,15 @@ class Evaluator:
                 yield Seen(rule, refined)
 
     def _sample(self, finding: Finding) -> Sequence[Sample]:
-        place = (finding.entity_type.value, finding.entity_id)
+        place = (finding.detector, finding.entity_type.value, finding.entity_id)
         held = self._samples.get(place)
         if held is not None and 0 <= finding.to_ms - held[0] < SAMPLE_EVERY_MS:
-            return held[1]
+            inside = [s for s in held[1] if finding.from_ms <= s.at_ms < finding.to_ms]
+            if len(inside) == len(held[1]):
+                return inside
         if len(self._samples) >= MOST_SAMPLES:
             self._samples.clear()
-        rows = self._reads.sample(*place, finding.from_ms, finding.to_ms, SAMPLE_SIZE)
+        rows = self._reads.sample(*place[1:], finding.from_ms, finding.to_ms, SAMPLE_SIZE)
         found = [
             Sample(
                 seq=row.seq,

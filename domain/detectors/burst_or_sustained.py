@@ -23,8 +23,11 @@ MICRO_WINDOW_S = 2
 MICRO_SHARE = 0.8
 BURST_SHARE = 0.8
 """A burst holds so much of the refusals of the last three minutes."""
-QUIET_SHARE = 0.25
+QUIET_SHARE = 0.2
 """Requests below this part of the peak are no longer the burst."""
+CONSUMER_PATIENCE = 2
+"""A consumer has an owner, and mostly there is more to say about it: that it asks in a loop, or is no longer
+alone with its key. An address without a consumer is told of in half the time."""
 HIDDEN_SHARE = 0.8
 TOO_MANY_REQUESTS = 429
 
@@ -102,7 +105,8 @@ def _burst(scene: Scene, values: Values, subject: Subject) -> Finding | None:
 
 
 def _sustained(scene: Scene, values: Values, subject: Subject) -> Finding | None:
-    slots = scene.ledger.slots_in(values["sustained_s"])
+    length_s = values["sustained_s"] * (1 if not subject.is_consumer else CONSUMER_PATIENCE)
+    slots = scene.ledger.slots_in(length_s)
     first = scene.slot - slots + 1
     refused = refusals_by_slot(subject, first, scene.slot)
     requests = subject.track.series(first, scene.slot)
@@ -112,13 +116,13 @@ def _sustained(scene: Scene, values: Values, subject: Subject) -> Finding | None
     if min(requests) < QUIET_SHARE * max(requests) or not refused[-1] or max(refused) > BURST_SHARE * total:
         return None
     shape = "single_consumer_sustained" if subject.is_consumer else "single_ip_flood"
-    per_minute = total * 60 / values["sustained_s"]
+    per_minute = total * 60 / length_s
     severity = Severity.HIGH if per_minute >= values["high"] else Severity.NOTICE
     why = (
         f"{subject.entity} keeps running into limits: {total:,} of its {asked:,} requests refused in"
-        f" {span(values['sustained_s'])}{scene.place(subject.track)}, {from_where(scene, subject)}"
+        f" {span(length_s)}{scene.place(subject.track)}, {from_where(scene, subject)}"
     )
-    return _finding(scene, subject, shape, severity, total, why, values["sustained_s"], requests=asked)
+    return _finding(scene, subject, shape, severity, total, why, length_s, requests=asked)
 
 
 def _finding(
@@ -172,7 +176,7 @@ DETECTOR = Detector(
     what="somebody runs into limits in one burst, in many small ones, or without an end",
     detect=detect,
     refine=refine,
-    delay_s=60,
+    delay_s=90,
     parameters=(
         number("burst", 50, (5, 1e6), "refusals", "refusals that make a burst"),
         number("burst_s", 30, (10, 60), "seconds", "longest burst"),
@@ -182,7 +186,13 @@ DETECTOR = Detector(
         number("micro_over_s", 120, (20, 600), "seconds", "span in which they are counted"),
         number("micro_total", 30, (5, 1e6), "refusals", "refusals by a limit per second in that span"),
         number("sustained", 100, (10, 1e6), "refusals", "refusals in a sustained run"),
-        number("sustained_s", 40, (20, 600), "seconds", "how long a run must last"),
+        number(
+            "sustained_s",
+            40,
+            (20, 600),
+            "seconds",
+            "how long a run must last; twice for a consumer",
+        ),
         number("sustained_share", 0.5, (0.05, 1), "share", "part of the requests that must be refused"),
         number("high", 300, (10, 1e7), "refusals", "refusals, of a burst or per minute, that make it high"),
     ),

@@ -16,7 +16,7 @@ DAY_MS = 86_400_000
 
 def detect(scene: Scene, values: Values) -> Iterator[Finding]:
     """Consumers with refusals now and none in the days before; only once enough days are known."""
-    if scene.known_ms < DAY_MS * values["learn_days"] or scene.slot % scene.ledger.slots_in(60):
+    if scene.known_ms < DAY_MS * values["learn_days"] or not scene.ends_minute:
         return
     seconds = values["over_s"]
     for subject in refused_subjects(scene, seconds, values["count"]):

@@ -7,7 +7,9 @@ itself: it is named, and it is no storm unless it goes on.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from statistics import median
 
+from domain.cache_storms import KEY_LEAST, LEAST, TIMES_USUAL
 from domain.detectors.detector import Detector, Values, number
 from domain.detectors.findings import EntityType, Finding, Severity
 from domain.detectors.scene import Invalidations, Scene
@@ -24,13 +26,15 @@ def detect(scene: Scene, values: Values) -> Iterator[Finding]:
         return
     span_minutes = min(60, scene.known_ms // 60_000)
     before = [i.total for i in scene.invalidations if minute - span_minutes <= i.minute < minute]
-    usual = sum(before) / max(1, span_minutes - 1)
+    usual = float(median(before)) if len(before) >= TIMES_USUAL else 0.0
     changes = [c for c in scene.changes if minute * 60_000 - 60_000 <= c.at_ms < (minute + 1) * 60_000]
-    is_storm = newest.total >= values["floor"] and newest.total > values["factor"] * max(1.0, usual)
+    is_storm = newest.total >= values["floor"] and newest.total >= values["factor"] * usual
     is_churn = newest.top_key_count > values["same_key"]
     if not (is_storm or is_churn):
         return
-    explained = len(changes) >= values["per_change"] * newest.total
+    # a deployment writes many entities once; what writes one entity again and again is broken
+    different = len({(c.entity_type, c.entity_id) for c in changes})
+    explained = len(changes) >= values["per_change"] * newest.total and 2 * different > len(changes)
     yield _finding(scene, newest, usual, len(changes), churn=is_churn and not is_storm, explained=explained)
 
 
@@ -41,7 +45,8 @@ def _finding(
     if churn:
         why = f"the key {newest.top_key} was invalidated {newest.top_key_count:,} times in a minute on {node}"
     else:
-        why = f"{many(newest.total, 'cache invalidation')} in a minute on {node}, usually {usual:.0f}"
+        than = f"usually {usual:.0f}" if usual else "where hardly any are usual"
+        why = f"{many(newest.total, 'cache invalidation')} in a minute on {node}, {than}"
     made = (
         f"; {many(changes, 'change')} of the configuration came with them"
         if changes
@@ -69,11 +74,15 @@ DETECTOR = Detector(
     detect=detect,
     delay_s=75,
     parameters=(
-        number("factor", 5, (1.5, 1000), "times", "times the usual rate"),
+        number("factor", TIMES_USUAL, (1.5, 1000), "times", "times the usual rate"),
         number(
-            "floor", 100, (10, 1e6), "invalidations", "invalidations a minute below which nothing is a storm"
+            "floor",
+            LEAST,
+            (10, 1e6),
+            "invalidations",
+            "invalidations a minute below which nothing is a storm",
         ),
-        number("same_key", 30, (5, 1e6), "invalidations", "of one key on one node in a minute"),
+        number("same_key", KEY_LEAST, (5, 1e6), "invalidations", "of one key on one node in a minute"),
         number("per_change", 0.02, (0, 1), "changes", "changes per invalidation that explain them"),
         number("settled_minutes", 10, (1, 60), "minutes", "history that must be known"),
     ),

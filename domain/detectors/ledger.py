@@ -28,10 +28,14 @@ class Ledger:
     Args:
         slot_ms: Length of a slot: 10 s for fresh history, a minute for older.
         most_tracks: Tracks of a kind.
+        most_counted: Addresses and networks counted per minute without a track.
     """
 
-    def __init__(self, slot_ms: int = 10_000, most_tracks: int = MOST_TRACKS) -> None:
+    def __init__(
+        self, slot_ms: int = 10_000, most_tracks: int = MOST_TRACKS, most_counted: int = MOST_COUNTED
+    ) -> None:
         self.slot_ms = slot_ms
+        self._most_counted = most_counted
         self.everything = Track("everything", 0)
         self.consumers: dict[Key, Track] = {}
         self.addresses: dict[Key, Track] = {}
@@ -104,7 +108,7 @@ class Ledger:
             if len(self._sites) >= MOST_SITES:
                 self._sites.clear()
             site = self._sites[address] = site_of(address)
-        found = self._track(self.sites, site, slot, n)
+        found = None if site == address else self._track(self.sites, site, slot, n)
         if found is not None:
             found.add(slot, minute, outcome, n, address, route, NOBODY)
 
@@ -117,7 +121,7 @@ class Ledger:
         if count + before.get(key, 0) >= PROMOTE_AT:
             now.pop(key, None)
             return self._new(tracks, key, slot)
-        if key in now or len(now) < MOST_COUNTED:
+        if key in now or len(now) < self._most_counted:
             now[key] = count
         else:
             self.uncounted += n

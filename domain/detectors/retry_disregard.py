@@ -8,6 +8,8 @@ are a loop.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from statistics import median
 
 import msgspec
 
@@ -30,6 +32,9 @@ OBEYS_MOST = 5
 OBEYS_AFTER = 0.25
 """Part of a window's requests that may come after its first refusal."""
 EVASIVE_NEW = 4
+LEAST_GAPS = 10
+CLOCK_SPREAD = 0.2
+"""Median deviation over median of the gaps: 0.69 for independent arrivals, near 0 for a timer."""
 
 
 def detect(scene: Scene, values: Values) -> Iterator[Finding]:
@@ -53,22 +58,18 @@ def detect(scene: Scene, values: Values) -> Iterator[Finding]:
 def _loop(
     scene: Scene, values: Values, subject: Subject, limit: Limit, by_slot: dict[int, int]
 ) -> Finding | None:
-    """Refusals in consecutive slots of one window, less than `interval_s` apart."""
+    """Refusals in consecutive slots: less than `interval_s` apart, or slower and then like a clock."""
     ledger = scene.ledger
-    least = ledger.slot_ms / 1000 / values["interval_s"]
-    window_ms = (limit.window_s or 0) * 1000
-    window_from = scene.now_ms - 1 - (scene.now_ms - 1) % window_ms
-    slot, run = scene.slot, 0
-    while by_slot.get(slot, 0) >= least and ledger.start_ms(slot) >= window_from:
-        run += 1
-        slot -= 1
-    if run < ledger.slots_in(values["loop_s"]) and not (run and ledger.slot_ms >= 60_000):  # noqa: PLR2004
+    found = _run(scene, values, by_slot, values["interval_s"], values["retries"])
+    is_slow = found is None
+    if found is None:
+        found = _run(scene, values, by_slot, values["slow_s"], values["slow_retries"])
+    if found is None:
         return None
-    counts = [by_slot[s] for s in range(slot + 1, scene.slot + 1)]
-    total = sum(counts)
-    if total < values["retries"] or (run > 1 and max(counts) > TOP_SHARE * total):
-        return None
-    length_s = run * ledger.slot_ms / 1000
+    slot, total = found
+    length_s = (scene.slot - slot) * ledger.slot_ms / 1000
+    if is_slow and length_s < values["interval_s"] * total:
+        return None  # quick, but not for long enough: a burst
     fresh = _new_addresses(scene, subject, slot)
     evasive = fresh >= EVASIVE_NEW
     how = f", from {many(fresh, 'new address', 'new addresses')} since" if evasive else ""
@@ -89,9 +90,33 @@ def _loop(
         count=total,
         why=why,
         actors=subject.actors,
-        facts={"retries": total, "seconds": length_s, "interval_s": round(length_s / total, 2)},
+        facts={
+            "retries": total,
+            "seconds": length_s,
+            "interval_s": round(length_s / total, 2),
+            "must_be_even": is_slow,
+        },
         wants_sample=True,
     )
+
+
+def _run(
+    scene: Scene, values: Values, by_slot: dict[int, int], interval_s: float, retries: float
+) -> tuple[int, int] | None:
+    """(slot before the run, refusals in it) of the run that ends now; None where there is none."""
+    ledger = scene.ledger
+    least = ledger.slot_ms / 1000 / interval_s
+    slot = scene.slot
+    while by_slot.get(slot, 0) >= least:
+        slot -= 1
+    run = scene.slot - slot
+    if run * ledger.slot_ms < max(1000 * values["loop_s"], ledger.slot_ms) or not run:
+        return None
+    counts = [by_slot[s] for s in range(slot + 1, scene.slot + 1)]
+    total = sum(counts)
+    if total < retries or (run > 1 and max(counts) > TOP_SHARE * total):
+        return None
+    return slot, total
 
 
 def _new_addresses(scene: Scene, subject: Subject, slot: int) -> int:
@@ -110,9 +135,11 @@ def _obeys(scene: Scene, values: Values, subject: Subject) -> Finding | None:
         per_window = max(1, limit.window_s * 1000 // scene.ledger.slot_ms)
         for window in {slot // per_window for slot in by_slot}:
             first, last = window * per_window, (window + 1) * per_window - 1
+            if last > scene.slot:
+                continue
             hit = sorted(slot for slot in by_slot if first <= slot <= last)
             count = sum(by_slot[slot] for slot in hit)
-            after = subject.track.total(hit[0] + 1, min(last, scene.slot))
+            after = subject.track.total(hit[0] + 1, last)
             asked = subject.track.total(first, last)
             windows += 1
             refused += count
@@ -145,9 +172,21 @@ def refine(finding: Finding, samples: Sequence[Sample]) -> Finding | None:
     told = [s.retry_after_s for s in known if s.retry_after_s is not None]
     if known and 2 * len(told) < len(known):
         return None
+    if finding.facts.get("must_be_even") and not _is_like_a_clock(sorted(s.at_ms for s in samples)):
+        return None
     if not told:
         return finding
     return msgspec.structs.replace(finding, why=f"{finding.why} (it was told to wait up to {max(told)} s)")
+
+
+def _is_like_a_clock(moments: Sequence[int]) -> bool:
+    """Whether the times between refusals are nearly the same; independent ones vary as much as their mean."""
+    gaps = [b - a for a, b in pairwise(moments)]
+    if len(gaps) < LEAST_GAPS:
+        return False
+    middle = median(gaps)
+    off = median(abs(gap - middle) for gap in gaps)
+    return middle > 0 and off <= CLOCK_SPREAD * middle
 
 
 DETECTOR = Detector(
@@ -161,6 +200,8 @@ DETECTOR = Detector(
         number("interval_s", 1.0, (0.05, 10), "seconds", "longest time between two retries of a loop"),
         number("loop_s", 30, (10, 600), "seconds", "how long a loop must last"),
         number("retries", 40, (5, 1e6), "refusals", "refusals that make a loop"),
+        number("slow_s", 3.4, (1, 60), "seconds", "the same for retries like a clock"),
+        number("slow_retries", 15, (5, 1e6), "refusals", "refusals like a clock that make a loop"),
         number("obeys_windows", 3, (2, 100), "windows", "windows after which a client is said to obey"),
     ),
     owasp=("API4:2023",),

@@ -64,7 +64,7 @@ def _clients(scene: Scene, values: Values, service: Key, track: Track) -> Findin
     count = sum(hit.values())
     why = (
         f"{len(hit)} clients of {label} are refused within a minute, {count:,} times, where"
-        f" {many(usual, 'client')} usually {'is' if usual == 1 else 'are'}: {listed(names)}"
+        f" {many(usual, 'client')} usually {'is' if usual == 1 else 'are'}: {listed(names, total=len(hit))}"
     )
     shape, from_ms = "violations_surge_many_consumers", scene.minute * 60_000
     if cause is not None:
@@ -135,7 +135,7 @@ def _is_stricter(change: Change) -> bool:
 
 
 def _own_past(scene: Scene, values: Values) -> Iterator[Finding]:
-    if scene.known_ms < LEAST_QUARTERS * QUARTER_S * 1000 or scene.slot % scene.ledger.slots_in(60):
+    if scene.known_ms < LEAST_QUARTERS * QUARTER_S * 1000 or not scene.ends_minute:
         return
     first = scene.first_slot(QUARTER_S)
     if scene.has_gap(scene.ledger.start_ms(first)):

@@ -34,10 +34,10 @@ def share(part: float, whole: float) -> str:
     return f"{100 * part / whole:.0f} %" if whole else "an unknown share"
 
 
-def listed(names: Sequence[str], most: int = 3) -> str:
-    """`a, b, c and 9 more`."""
-    shown = ", ".join(names[:most])
-    return f"{shown} and {len(names) - most} more" if len(names) > most else shown
+def listed(names: Sequence[str], most: int = 3, total: int | None = None) -> str:
+    """`a, b, c and 9 more`; `total` where `names` has only the first of them."""
+    shown, count = ", ".join(names[:most]), len(names) if total is None else total
+    return f"{shown} and {count - most} more" if count > most else shown
 
 
 def limit_words(limit: Limit | None) -> str:
