@@ -55,6 +55,7 @@ LIMITS = tuple(
     for name, seconds in (("second", 1), ("minute", 60), ("hour", 3_600), ("day", 86_400))
     for value in (5, 20, 100)
 )
+PASSED_A_MINUTE = 20
 CHANGES, INVALIDATIONS = 50, 2_000
 """Configuration changes and cache invalidations a day."""
 PAYLOADS = 20_000
@@ -94,7 +95,9 @@ def main(arguments: list[str]) -> Path:
     return fill(path, options.events, options.days)
 
 
-def fill(path: Path, events: int, days: int = DAYS, *, quiet: bool = False) -> Path:
+def fill(
+    path: Path, events: int, days: int = DAYS, *, passed_a_minute: int = PASSED_A_MINUTE, quiet: bool = False
+) -> Path:
     """Make the file. It gets its name when it is complete."""
     unfinished = path.with_suffix(".unfinished")
     for old in unfinished.parent.glob(unfinished.name + "*"):
@@ -105,14 +108,16 @@ def fill(path: Path, events: int, days: int = DAYS, *, quiet: bool = False) -> P
         connection.execute(f"PRAGMA {pragma}").fetchall()
     columns = (TextColumn("{task.description:28}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, disable=quiet or not sys.stderr.isatty()) as progress:
-        _fill(connection, events, days, progress)
+        _fill(connection, events, days, passed_a_minute, progress)
     connection.execute("PRAGMA journal_mode=WAL").fetchall()
     connection.close()
     unfinished.rename(path)
     return path
 
 
-def _fill(connection: sqlite3.Connection, events: int, days: int, progress: Progress) -> None:
+def _fill(
+    connection: sqlite3.Connection, events: int, days: int, passed_a_minute: int, progress: Progress
+) -> None:
     random = np.random.default_rng(20_260_113)
     indexes = connection.execute(
         "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL ORDER BY rowid"
@@ -120,7 +125,7 @@ def _fill(connection: sqlite3.Connection, events: int, days: int, progress: Prog
     for name, _ in indexes:
         connection.execute(f"DROP INDEX {name}")
     connection.execute("BEGIN")
-    filler = Filler(connection, _world(connection, random), random, days)
+    filler = Filler(connection, _world(connection, random), random, days, passed_a_minute)
     task = progress.add_task(f"{events:,} events over {days} days", total=days)
     for day in range(days):
         share = events * (day + 1) // days - events * day // days
@@ -210,12 +215,18 @@ class Filler:
     """Puts one day after the other into the tables."""
 
     def __init__(
-        self, connection: sqlite3.Connection, world: World, random: np.random.Generator, days: int
+        self,
+        connection: sqlite3.Connection,
+        world: World,
+        random: np.random.Generator,
+        days: int,
+        passed_a_minute: int,
     ) -> None:
         self._connection = connection
         self._world = world
         self._random = random
         self._days = days
+        self._passed_a_minute = passed_a_minute
         self._seq = 0
         self._packed = np.zeros(0, np.int64)
         self._combo_of_packed = np.zeros(0, np.int64)
@@ -263,9 +274,9 @@ class Filler:
         return {name: values[order] for name, values in chosen.items()}
 
     def _passed(self, start_ms: int, end_ms: int) -> dict[str, np.ndarray]:
-        """Twenty combinations a minute, some of them many requests."""
+        """So many combinations a minute, some of them many requests."""
         random, world = self._random, self._world
-        how_many = 20 * ((end_ms - start_ms) // MINUTE_MS)
+        how_many = self._passed_a_minute * ((end_ms - start_ms) // MINUTE_MS)
         consumer, ip, route, _, node = self._who(how_many)
         return {
             "consumer": consumer,

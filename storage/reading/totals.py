@@ -47,6 +47,7 @@ def read_totals(
         last_change_ms=_last_change_ms(snapshot, window),
         at_least=has_gap(snapshot, window) or _has_inexact(snapshot, window, restriction),
         gap_ms=gap_ms(snapshot, window),
+        client_errors=counts["s4xx"],
     )
 
 
@@ -88,11 +89,11 @@ def _last_change_ms(snapshot: Snapshot, window: Window) -> int | None:
 
 def _has_inexact(snapshot: Snapshot, window: Window, restriction: Restriction) -> bool:
     """Whether a counted report comes from a sender that drops repeats."""
-    condition, bound = restriction.clause("e")
+    condition, bound = restriction.clause("inexact_events")
     found = snapshot.row(
         f"SELECT count(*), max(counted = 1 AND {condition}) FROM ("
         "SELECT * FROM events INDEXED BY events_inexact WHERE inexact = 1 AND at_ms >= ? AND at_ms < ?"
-        f" LIMIT {INEXACT_LOOKED_AT}) e",
+        f" LIMIT {INEXACT_LOOKED_AT}) inexact_events",
         (*bound, window.from_ms, window.to_ms),
     )
     return found is not None and (bool(found[1]) or found[0] >= INEXACT_LOOKED_AT)
