@@ -10,6 +10,7 @@ import dataclasses
 from enum import StrEnum
 
 from domain.filters import Filters
+from domain.windows import Window
 from storage.batches import CollectorStatus
 from storage.rows import Freshness, SourceState
 
@@ -126,6 +127,15 @@ def listening_since_ms(freshness: Freshness, oldest_event_ms: int | None, now_ms
     if oldest_event_ms is not None:
         since.append(oldest_event_ms)
     return min(since, default=now_ms)
+
+
+def heard_span(feed: Feed, since_ms: int, now_ms: int) -> Window:
+    """The span in which silence means that nothing happened: from the first arrival to the last sign of life.
+
+    A feed that is trusted vouches for the present.
+    """
+    until_ms = now_ms if feed.is_trusted or feed.as_of_ms is None else min(feed.as_of_ms, now_ms)
+    return Window(min(since_ms, until_ms), until_ms)
 
 
 def is_silent(collector: CollectorStatus, now_ms: int) -> bool:

@@ -11,6 +11,8 @@ from ui.live_state import Cause, Feed, FeedState, Screen
 from ui.wording import SINGULARS, count, per, span
 
 NOTHING_YET = "nothing had been received yet"
+NOTHING_SINCE = "nothing has been received since"
+NOTHING_HEARD = "nothing received in this span"
 
 TOP_GROUPS = 5
 """Told apart in the main chart; the rest is Other."""

@@ -5,6 +5,7 @@ import { Connection } from "./connection.js"
 import { MainChart } from "./main_chart.js"
 import { Screens } from "./screens.js"
 import { StatusStrip } from "./status_strip.js"
+import { NodeLine } from "./node_line.js"
 import { Tail } from "./tail.js"
 import { Tiles, Tops } from "./tops.js"
 import { button, make } from "./elements.js"
@@ -25,12 +26,13 @@ class Board {
     this.tiles = new Tiles(this)
     this.chart = new MainChart(this)
     this.tops = new Tops(this)
+    this.nodes = new NodeLine(this)
     this.tail = new Tail(this)
     this.trouble = make("section", "trouble")
     this.trouble.setAttribute("role", "alert")
     this.trouble.hidden = true
     this.content = make("div", "content", null, this.tiles.element,
-      make("div", "middle", null, this.chart.element, this.tops.element), this.tail.element)
+      make("div", "middle", null, this.chart.element, this.tops.element), this.nodes.element, this.tail.element)
     this.content.hidden = true
     this.actions = this.makeActions()
     adopt(root, [style])
@@ -92,6 +94,7 @@ class Board {
     if (this.content.hidden) return
     this.tiles.draw(full.tiles)
     this.tops.draw(full.tops)
+    this.nodes.draw(full.nodes)
     this.chart.draw(full)
     this.strip.matching(full.matching)
     this.fitHeight()
@@ -117,6 +120,7 @@ class Board {
   tick() {
     this.strip.draw()
     this.screens.tick()
+    this.nodes.tick()
   }
 
   /** Sentences carry instants and ages as `{at:MS}` and `{ago:MS}`. */

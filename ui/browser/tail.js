@@ -28,7 +28,7 @@ export class Tail {
     this.scroller = make("div", "scroller", null, this.table)
     this.scroller.tabIndex = 0
     this.scroller.setAttribute("aria-label", "Newest violations")
-    this.none = make("p", "none", "No violation in this span yet.")
+    this.none = make("p", "none", "No violation was received in this span.")
     this.element = make("section", "tail-part", null, this.scroller, this.none, this.pill)
     this.element.onmouseenter = () => { this.isRead = true }
     this.element.onmouseleave = () => { this.isRead = false; this.releaseSoon() }

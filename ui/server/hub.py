@@ -25,6 +25,8 @@ from ui.server.subscription import Subscription
 
 FULL_EVERY_MS = 1_000
 """A picture redrawn more often is not read more quickly."""
+FULL_AT_LEAST_EVERY_MS = 10_000
+"""Even when nothing happens: a node that falls silent does so without a commit."""
 FRESH_EVERY_MS = 2_000
 """Even when nothing happens: the browser takes five seconds of silence for a broken connection."""
 RETRY_MS = 5_000
@@ -199,7 +201,8 @@ class StoreWatch:
         for viewer in newcomers:
             viewer.put_tail(orjson.dumps(channel.view.whole_tail()))
         has_moved = channel.view.subscription.window(now_ms).from_ms != channel.window_from_ms
-        is_due = (is_new or has_moved) and now_ms - channel.full_ms >= FULL_EVERY_MS
+        age_ms = now_ms - channel.full_ms
+        is_due = age_ms >= FULL_AT_LEAST_EVERY_MS or ((is_new or has_moved) and age_ms >= FULL_EVERY_MS)
         if channel.full is None or is_due:
             full = await self._read(lambda: channel.view.full(freshness, now_ms))
             channel.full, channel.full_ms, channel.full_mark = orjson.dumps(full), now_ms, mark

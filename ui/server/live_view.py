@@ -14,10 +14,11 @@ from storage.rows import EventQuery, Freshness, Marker, Totals
 from ui import wording_live as words
 from ui.charts.axes import assign_colours, mark_key
 from ui.charts.live import live_figure
-from ui.live_state import decide_screen, listening_since_ms
+from ui.live_state import decide_screen, heard_span, listening_since_ms
 from ui.server.live_frame import TOP_ROWS, TOPS, feed_now, screen_json, tail_json, top_json
+from ui.server.node_line import node_line
 from ui.server.subscription import Subscription
-from ui.server.tiles import Numbers, tiles
+from ui.server.tiles import Hearing, Numbers, tiles
 
 TAIL_ROWS = 200
 SPARK_POINTS = 15
@@ -25,12 +26,22 @@ AHEAD_MS = 5 * MINUTE_MS
 """How far ahead a sender's clock may run and its events still belong to a window that ends now."""
 
 
-def unheard(window: Window, since_ms: int) -> list[Marker]:
-    """Silence before the first arrival is not zero, so it is drawn as a gap."""
-    if since_ms <= window.from_ms:
-        return []
-    to_ms = min(since_ms, window.to_ms)
-    return [Marker(at_ms=window.from_ms, to_ms=to_ms, kind="gap", text=words.NOTHING_YET)]
+def unheard(window: Window, heard: Window, now_ms: int) -> list[Marker]:
+    """Silence before the first arrival and after the last is not zero, so it is drawn as a gap."""
+    end_ms = min(window.to_ms, now_ms)
+    spans = (
+        (window.from_ms, min(heard.from_ms, end_ms), words.NOTHING_YET),
+        (max(heard.to_ms, window.from_ms), end_ms, words.NOTHING_SINCE),
+    )
+    return [Marker(at_ms=a, to_ms=b, kind="gap", text=text) for a, b, text in spans if a < b]
+
+
+def hearing_of(span: Window, heard: Window) -> Hearing:
+    """How much of a span we can vouch for."""
+    if heard.from_ms <= span.from_ms and span.to_ms <= heard.to_ms:
+        return Hearing.WHOLE
+    inside = min(span.to_ms, heard.to_ms) > max(span.from_ms, heard.from_ms)
+    return Hearing.PART if inside else Hearing.NONE
 
 
 class LiveView:
@@ -79,7 +90,7 @@ class LiveView:
         unfiltered = self._reader.totals(window, Filters()).violations if sub.filters else None
         feed, feed_shown = feed_now(freshness, now_ms)
         screen = decide_screen(feed, sub.filters, totals.violations, unfiltered, is_past=sub.is_past(now_ms))
-        since_ms = self._since_ms(freshness, window, now_ms)
+        heard = heard_span(feed, self._since_ms(freshness, window, now_ms), now_ms)
         return {
             "t": "full",
             "view": self._id,
@@ -91,8 +102,9 @@ class LiveView:
             "feed": feed_shown,
             "screen": screen_json(screen, feed, sub.filters, unfiltered, window.length_ms, self._http),
             "matching": None if unfiltered is None else f"{totals.violations:,} of {unfiltered:,} violations",
-            "tiles": tiles(self._numbers(totals, freshness, now_ms, since_ms)),
-            **self._chart(window, now_ms, since_ms),
+            "tiles": tiles(self._numbers(totals, freshness, heard, now_ms)),
+            **self._chart(window, heard, now_ms),
+            "nodes": node_line(self._reader.nodes(now_ms), now_ms),
             "tops": [self._top(dimension, window) for dimension in TOPS],
         }
 
@@ -103,22 +115,25 @@ class LiveView:
             return since_ms
         return listening_since_ms(freshness, self._reader.health().oldest_event_ms, now_ms)
 
-    def _numbers(self, totals: Totals, freshness: Freshness, now_ms: int, since_ms: int) -> Numbers:
-        sub = self.subscription
+    def _numbers(self, totals: Totals, freshness: Freshness, heard: Window, now_ms: int) -> Numbers:
+        sub, window = self.subscription, self.subscription.window(now_ms)
         before = sub.previous(now_ms)
+        hearing = hearing_of(Window(window.from_ms, max(window.from_ms, min(window.to_ms, now_ms))), heard)
+        is_comparable = hearing == Hearing.WHOLE and heard.from_ms <= before.from_ms
         return Numbers(
             now=totals,
-            before=self._reader.totals(before, sub.filters) if since_ms <= before.from_ms else None,
-            spark=self._spark(sub.window(now_ms), since_ms),
+            before=self._reader.totals(before, sub.filters) if is_comparable else None,
+            spark=self._spark(window, heard),
             freshness=freshness,
+            hearing=hearing,
             is_filtered=bool(sub.filters),
-            length_ms=sub.window(now_ms).length_ms,
+            length_ms=window.length_ms,
         )
 
-    def _spark(self, window: Window, since_ms: int) -> tuple[Totals | None, ...]:
+    def _spark(self, window: Window, heard: Window) -> tuple[Totals | None, ...]:
         """Slices that are over are kept; the two newest are read again, for what arrives late.
 
-        None for a slice that was over before anyone listened.
+        None for a slice in which nobody listened.
         """
         width_ms = ceil_ms(max(1, window.length_ms // SPARK_POINTS), self.subscription.bucket_ms)
         starts = range(floor_ms(window.from_ms, width_ms), window.to_ms, width_ms)
@@ -127,15 +142,18 @@ class LiveView:
             if start not in kept:
                 kept[start] = self._reader.totals(Window(start, start + width_ms), self.subscription.filters)
         self._slices = kept
-        return tuple(kept[start] if start + width_ms > since_ms else None for start in starts)
+        return tuple(
+            kept[start] if start + width_ms > heard.from_ms and start <= heard.to_ms else None
+            for start in starts
+        )
 
-    def _chart(self, window: Window, now_ms: int, since_ms: int) -> dict[str, Any]:
+    def _chart(self, window: Window, heard: Window, now_ms: int) -> dict[str, Any]:
         sub = self.subscription
         series = self._reader.series(window, sub.filters, sub.group, sub.bucket_ms)
         tokens = [row.token for row in series.groups]
         colours = assign_colours(sub.group, tokens, self._colours.get(sub.group))
         self._colours[sub.group] = colours
-        markers = [*self._reader.markers(window), *unheard(window, since_ms)]
+        markers = [*self._reader.markers(window), *unheard(window, heard, now_ms)]
         return {
             "title": words.chart_title(sub.group, series.bucket_ms, len(series.groups)),
             "group": str(sub.group),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from enum import StrEnum
 from typing import Any
 
 import msgspec
@@ -16,6 +17,14 @@ CACHE_WAYS = {"stream", "events", "replay"}
 CHANGE_WAYS = CACHE_WAYS | {"event-hooks", "admin-api"}
 
 
+class Hearing(StrEnum):
+    """How much of the window we can vouch for."""
+
+    WHOLE = "whole"
+    PART = "part"
+    NONE = "none"
+
+
 class Numbers(msgspec.Struct, frozen=True, kw_only=True):
     """What the number row is made from."""
 
@@ -25,13 +34,14 @@ class Numbers(msgspec.Struct, frozen=True, kw_only=True):
     spark: tuple[Totals | None, ...]
     """Slices of the window, oldest first, the last one unfinished; None where nobody listened."""
     freshness: Freshness
+    hearing: Hearing
     is_filtered: bool
     length_ms: int
 
 
 def tiles(numbers: Numbers) -> list[dict[str, Any]]:
     """The six numbers, in the order in which they stand."""
-    return [
+    found = [
         _violations(numbers),
         _ratio(numbers),
         _distinct(numbers, "consumers", "Consumers hit", lambda t: t.consumers),
@@ -39,11 +49,20 @@ def tiles(numbers: Numbers) -> list[dict[str, Any]]:
         _cache(numbers),
         _changes(numbers),
     ]
+    return [_unheard(tile) for tile in found] if numbers.hearing == Hearing.NONE else found
+
+
+def _unheard(tile: dict[str, Any]) -> dict[str, Any]:
+    """A span in which nobody listened has no numbers; what did come in late is shown all the same."""
+    if tile["known"] and tile["value"] not in ("0", "no requests"):
+        return tile | {"note": "at least", "change": "", "direction": "none"}
+    unknown = {"value": wording.UNKNOWN, "known": False, "change": "", "direction": "none"}
+    return tile | unknown | {"note": words.NOTHING_HEARD}
 
 
 def _violations(numbers: Numbers) -> dict[str, Any]:
     now = numbers.now
-    notes = ["at least" if now.at_least else "", f"{now.probable:,} probable" if now.probable else ""]
+    notes = [_bound(numbers), f"{now.probable:,} probable" if now.probable else ""]
     title = "Requests that a limit of Kong's refused; probable ones included."
     if now.gap_ms:
         title += f" {wording.span(now.gap_ms)} of this window are missing."
@@ -68,7 +87,12 @@ def _ratio(numbers: Numbers) -> dict[str, Any]:
 
 def _distinct(numbers: Numbers, key: str, label: str, of: Callable[[Totals], float | None]) -> dict[str, Any]:
     title = f"{label}: how many different ones had a violation."
-    return _tile(numbers, key, label, of, "at least" if numbers.now.at_least else "", title)
+    return _tile(numbers, key, label, of, _bound(numbers), title)
+
+
+def _bound(numbers: Numbers) -> str:
+    """What stands by a count that may be too low."""
+    return "at least" if numbers.now.at_least or numbers.hearing != Hearing.WHOLE else ""
 
 
 def _cache(numbers: Numbers) -> dict[str, Any]:
@@ -77,7 +101,7 @@ def _cache(numbers: Numbers) -> dict[str, Any]:
         "cache",
         "Cache invalidations",
         lambda t: t.cache_invalidations,
-        "filters do not apply" if numbers.is_filtered else "",
+        _joined([_bound(numbers), "filters do not apply" if numbers.is_filtered else ""]),
         "Entries that nodes dropped from their caches, as our Kong plugin reports them.",
     )
     return _known_by(tile, numbers, CACHE_WAYS, of_now=numbers.now.cache_invalidations)
@@ -86,6 +110,7 @@ def _cache(numbers: Numbers) -> dict[str, Any]:
 def _changes(numbers: Numbers) -> dict[str, Any]:
     last_ms = numbers.now.last_change_ms
     notes = [
+        _bound(numbers),
         "" if last_ms is None else f"last {{at:{last_ms}}}",
         "filters do not apply" if numbers.is_filtered else "",
     ]

@@ -10,6 +10,7 @@ from tests.ui.scripted_reader import (
     NO_FRESHNESS,
     NOW_MS,
     ScriptedReader,
+    collector_status,
     live_freshness,
     source_state,
     store_health,
@@ -113,6 +114,41 @@ def test_a_recorded_past_counts_as_heard() -> None:
 
     assert None not in full["tiles"][0]["spark"]
     assert full["key"] == ""
+
+
+def test_what_came_after_the_last_sign_of_life_is_a_gap_and_not_calm() -> None:
+    """A dead collector for five minutes: no number of that time may look like zero."""
+    silent_ms = NOW_MS - 5 * MINUTE_MS
+    dead = live_freshness(
+        last_received_ms=silent_ms,
+        collector=collector_status(beat_ms=silent_ms),
+        sources=(source_state(last_received_ms=silent_ms, last_beat_ms=silent_ms),),
+    )
+    made, _ = view(totals=totals(), series=two_groups)
+
+    full = made.full(dead, NOW_MS)
+
+    gap = next(t for t in full["figure"]["data"] if t["name"] == "gap in the feed")
+    assert (gap["x"], gap["x"][0] + gap["width"][0]) == ([silent_ms], NOW_MS)
+    assert full["tiles"][0]["spark"][-1] is None
+    assert (full["tiles"][0]["note"], full["tiles"][0]["change"]) == ("at least", "")
+
+
+def test_a_window_after_the_last_sign_of_life_has_no_numbers() -> None:
+    silent_ms = NOW_MS - HOUR_MS
+    dead = live_freshness(
+        last_received_ms=silent_ms, collector=None, sources=(source_state(connected=False),)
+    )
+    made, _ = view(totals=totals(), series=two_groups)
+
+    full = made.full(dead, NOW_MS)
+
+    assert {tile["value"] for tile in full["tiles"]} == {"unknown"}
+    assert full["screen"]["kind"] == "blind"
+
+
+def test_the_line_of_nodes_is_left_out_while_none_is_known() -> None:
+    assert view()[0].full(live_freshness(), NOW_MS)["nodes"] is None
 
 
 def test_slices_that_are_over_are_read_once() -> None:

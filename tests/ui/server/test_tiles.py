@@ -4,7 +4,7 @@ from typing import Any
 
 from domain.windows import MINUTE_MS
 from tests.ui.scripted_reader import live_freshness, source_state, totals
-from ui.server.tiles import Numbers, tiles
+from ui.server.tiles import Hearing, Numbers, tiles
 
 HTTP_ONLY = live_freshness(sources=(source_state(way="http-log", connected=None),))
 
@@ -15,6 +15,7 @@ def shown(**changes: Any) -> dict[str, dict[str, Any]]:
         "before": totals(limited=20, requests=1_000, consumers=14),
         "spark": (totals(limited=1, requests=10), None),
         "freshness": live_freshness(),
+        "hearing": Hearing.WHOLE,
         "is_filtered": False,
         "length_ms": 15 * MINUTE_MS,
     }
@@ -70,6 +71,28 @@ def test_counts_that_filters_cannot_reach_say_so() -> None:
     found = shown(is_filtered=True)
 
     assert found["cache"]["note"] == found["changes"]["note"] == "filters do not apply"
+
+
+def test_a_span_in_which_nobody_listened_has_no_numbers() -> None:
+    found = shown(now=totals(), before=None, hearing=Hearing.NONE)
+
+    assert {tile["value"] for tile in found.values()} == {"unknown"}
+    assert {tile["note"] for tile in found.values()} == {"nothing received in this span"}
+    assert {tile["change"] for tile in found.values()} == {""}
+
+
+def test_what_came_in_late_is_a_lower_bound() -> None:
+    found = shown(now=totals(limited=3, requests=9, consumers=1), before=None, hearing=Hearing.NONE)
+
+    assert (found["violations"]["value"], found["violations"]["note"]) == ("3", "at least")
+    assert found["addresses"]["value"] == "unknown"
+
+
+def test_counts_of_a_span_heard_in_part_are_lower_bounds() -> None:
+    found = shown(before=None, hearing=Hearing.PART)
+
+    for key in ("violations", "consumers", "addresses", "cache", "changes"):
+        assert found[key]["note"].startswith("at least"), key
 
 
 def test_there_is_nothing_to_compare_with_before_anyone_listened() -> None:
