@@ -12,7 +12,7 @@ from changes.asked import fragment_plan
 from domain.admin_requests import MAX_STEPS, Plan, Refused, Step
 from domain.block_plans import plan_block, plan_undo
 from domain.blocks import MAX_PER_HOUR, Block, BlockState, Protected, Touched, refusal
-from domain.changes import CASCADE_MS, Change, Names, Operation, cascades
+from domain.changes import CASCADE_MS, Change, Names, Operation, cascades, sentence
 from domain.declarative import depth
 from domain.diff import FieldChange, quiet_diff
 from domain.kong_entities import collection_of, entity_path, name_of
@@ -118,7 +118,11 @@ class Planner:
             return found
         if change.operation == Operation.DELETE:
             found = await self._with_children(change, found)
-        return Planned(plan=found, shown=shown_steps(found.steps))
+        shown = shown_steps(found.steps)
+        names = self._reader.names_in([change])
+        told = sentence(change, lambda collection, entity_id: names.get((collection, entity_id)))
+        shown[0]["says"] = f"undo: {told}"
+        return Planned(plan=found, shown=shown)
 
     async def _undo(self, change: Change) -> Plan | Refused:
         path = entity_path(change.entity_type, change.entity_id or "", change.entity)

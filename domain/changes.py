@@ -192,7 +192,7 @@ MAX_VALUE_CHARS = 40
 
 
 def sentence(change: Change, names: Names) -> str:
-    """The change in one sentence: `rate-limiting on service orders: config.minute 60 -> 5`.
+    """The change in one sentence: `rate-limiting on service orders: config.minute 60 → 5`.
 
     Values come from Kong's configuration, and may hold anything: escape it where it is shown.
     """
@@ -220,7 +220,7 @@ def shown_limit(limit: Limit) -> str:
 
 
 def shown_field(field: FieldChange) -> str:
-    """One field in words: `config.minute 60 -> 5`, `tags + deprecated`, `config.key changed (secret)`."""
+    """One field in words: `config.minute 60 → 5`, `tags + deprecated`, `config.key changed (secret)`."""
     if field.is_secret:
         what = "set" if field.before is None else "removed" if field.after is None else "changed"
         return f"{field.path} {what} (secret)"
@@ -228,7 +228,7 @@ def shown_field(field: FieldChange) -> str:
         parts = [f"+ {shown_value(v)}" for v in field.added] + [f"- {shown_value(v)}" for v in field.removed]
         more = f" and {len(parts) - MAX_MEMBERS} more" if len(parts) > MAX_MEMBERS else ""
         return f"{field.path} {', '.join(parts[:MAX_MEMBERS])}{more}"
-    return f"{field.path} {shown_value(field.before)} -> {shown_value(field.after)}"
+    return f"{field.path} {shown_value(field.before)} → {shown_value(field.after)}"
 
 
 def shown_value(value: Any) -> str:

@@ -155,6 +155,11 @@ def ended(book: ChangeBook, block_id: str, old: BlockState, new: BlockState, why
         return bool(moved)
 
 
+def end_dry_run(book: ChangeBook, block_id: str, why: str, at_ms: int) -> bool:
+    """End a dry run before its time; False when it has ended already."""
+    return ended(book, block_id, BlockState.DRY_RUN, BlockState.DRY_RUN_ENDED, why, at_ms)
+
+
 def note_trouble(book: ChangeBook, block_id: str, why: str) -> None:
     """Keep why a block could not be undone yet; it is tried again."""
     with mapped_errors(book.path), transaction(book.connection):

@@ -75,6 +75,8 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
     at_least: bool
     gap_ms: int
     """Milliseconds of the window that lie in a known gap."""
+    client_errors: int = 0
+    """Answered 4xx, other than 401 and what a limit refused."""
 
     @property
     def violations(self) -> int:

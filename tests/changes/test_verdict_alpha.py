@@ -58,7 +58,7 @@ def test_the_planned_limit_change_is_named_the_cause_of_the_jump(judged: Judged)
     verdict = of(judged, ORDERS_LIMIT, LOWERED_MS)
 
     assert verdict.outcome is Outcome.CAUSED_MORE
-    assert verdict.sentence.startswith("rate-limiting on service orders: config.minute 60 -> 5")
+    assert verdict.sentence.startswith("rate-limiting on service orders: config.minute 60 → 5")
     assert "name the new limit of 5 per minute: it is the cause" in verdict.sentence
     assert verdict.ratio is not None
     assert verdict.ratio.low > 1

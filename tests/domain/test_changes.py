@@ -31,7 +31,7 @@ def limiter(minute: int | None, **more: Any) -> dict[str, Any]:
 
 SENTENCES = [
     ("a limit", change("plugins", limiter(60), limiter(5)),
-     "rate-limiting on service orders: config.minute 60 -> 5"),
+     "rate-limiting on service orders: config.minute 60 → 5"),
     ("made", change("plugins", None, limiter(60)), "rate-limiting on service orders added: 60 per minute"),
     ("deleted", change("plugins", limiter(60), None), "rate-limiting on service orders deleted"),
     ("disabled", change("plugins", limiter(60, enabled=True), limiter(60, enabled=False)),
@@ -43,7 +43,7 @@ SENTENCES = [
     ("key", change("keyauth_credentials", None, {"id": "k", "key": "[redacted:1]", "consumer": {"id": "c1"}}),
      "API key of consumer acme added"),
     ("renamed", change("consumers", {"username": "a"}, {"username": "b"}, entity_name="b"),
-     "consumer b: username a -> b"),
+     "consumer b: username a → b"),
     ("tags", change("routes", {"tags": ["x"]}, {"tags": ["y"]}, entity_name="r"), "route r: tags + y, - x"),
     ("nothing", change("routes", {"a": 1, "updated_at": 1}, {"a": 1, "updated_at": 2}, entity_name="r"),
      "route r saved without a change"),
@@ -54,7 +54,7 @@ SENTENCES = [
      "x everywhere: config.password changed (secret)"),
     ("many", change("services", {"a": 1, "b": 1, "c": 1, "d": 1, "e": 1},
                     {"a": 2, "b": 2, "c": 2, "d": 2, "e": 2}, entity_name="s"),
-     "service s: a 1 -> 2; b 1 -> 2; c 1 -> 2; and 2 more fields"),
+     "service s: a 1 → 2; b 1 → 2; c 1 → 2; and 2 more fields"),
     ("before not shown", change("services", None, {"host": "h"}, entity_name="s", operation="update"),
      "service s changed; the sender did not show what it was before"),
 ]  # fmt: skip
