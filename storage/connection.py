@@ -15,7 +15,7 @@ APPLICATION_ID = 0x47574348
 BUSY_TIMEOUT_MS = 1_000
 """How long a write waits for another writer before it says so; the collector tries again by itself."""
 CACHE_KIB = 16_384
-"""Page cache of the writer. Four times as much gained nothing at 120,000 events: the system keeps pages too."""
+"""Page cache of the writer. Four times as much gained nothing at 120,000 events: the system caches too."""
 READ_CACHE_KIB = 16_384
 AUTOCHECKPOINT_PAGES = 4_000
 """16 MiB of log between checkpoints: fewer, larger writes into the file."""

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 import zstandard
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from storage.packing import (
@@ -68,6 +68,7 @@ JSON = st.recursive(
 
 
 @given(value=JSON)
+@settings(max_examples=40, deadline=None)
 def test_a_payload_comes_back_as_it_was(value: Any) -> None:
     assert unpack_payload(pack_payload(orjson.dumps(value))) == value
 

@@ -22,6 +22,8 @@ from storage.sqlite_store import SqliteStore
 from tests.storage.filling import one, opened, rows
 from tests.storage.recount import stored_activity, stored_cells
 
+pytestmark = pytest.mark.e2e
+"""All of a recording takes seconds."""
 GROUP = 64
 """Posts in one transaction, as many as may wait for the collector's writer."""
 

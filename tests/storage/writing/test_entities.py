@@ -198,7 +198,7 @@ SIGHTINGS = st.lists(
 )
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(sightings=SIGHTINGS)
 def test_runs_never_overlap_and_neighbours_differ(tmp_path_factory: Any, sightings: list[Any]) -> None:
     connection = open_writer(tmp_path_factory.mktemp("names") / "g.db")

@@ -75,7 +75,7 @@ def _requests(draw: st.DrawFn) -> Traffic:
 BATCHES = st.lists(st.lists(_refusals() | _requests(), max_size=6), min_size=1, max_size=5)
 
 
-FEW = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+FEW = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 MANY = settings(FEW, max_examples=1_500)
 TRANSACTIONS = st.lists(BATCHES, min_size=1, max_size=3)
 
@@ -180,7 +180,7 @@ PLUGINS = st.lists(
 REFUSALS = st.lists(_refusals(), max_size=8)
 
 
-@settings(FEW, max_examples=8)
+@settings(FEW, max_examples=4)
 @given(first=REFUSALS, plugins=PLUGINS, last=REFUSALS)
 def test_totals_are_right_after_judging_again_in_whatever_order_things_became_known(
     first: list[Event], plugins: list[PluginSeen], last: list[Event]

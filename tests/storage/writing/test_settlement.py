@@ -10,7 +10,7 @@ import pytest
 from domain.events import Event, PluginSeen
 from storage import sqlite_store
 from storage.sqlite_store import SqliteStore
-from tests.storage.filling import NOW_MS, one, opened, plugin, put, refusal, request, row, rows
+from tests.storage.filling import NOW_MS, one, opened, other, plugin, put, refusal, request, row, rows
 
 MINUTE = 60_000
 HIDING = {"hide_client_headers": True, "minute": 5}
@@ -137,7 +137,8 @@ def test_a_request_is_judged_by_what_was_configured_at_its_time(path: Path) -> N
 
 def test_a_change_of_now_leaves_what_was_judged_before_alone(path: Path) -> None:
     with opened(path) as store:
-        settled(store, hiding(at_ms=NOW_MS), *(unsure(n, at_ms=NOW_MS + n) for n in range(1, 1_100)))
+        put(store, *(other(n, at_ms=NOW_MS + n) for n in range(1_030)))
+        settled(store, hiding(at_ms=NOW_MS), unsure(1, at_ms=NOW_MS + 2_000))
         put(store, hiding(at_ms=NOW_MS + MINUTE, config=HIDING | {"minute": 6}))
 
     # only what shares a block of arrival numbers with events of that time is looked at again
