@@ -37,7 +37,7 @@ def stored_requests(collector: Collector) -> list[str]:
 def told_as_shed(collector: Collector) -> int:
     """How many refusals the gaps of the senders speak of."""
     causes = [str(row[0]) for row in rows(collector, "SELECT cause FROM gaps")]
-    return sum(int(n) for cause in causes for n in re.findall(r"rate-limiting\W+(\d+)", cause))
+    return sum(int(n) for cause in causes for n in re.findall(r"(\d+) rate-limiting", cause))
 
 
 def settled(collector: Collector, refused: set[str]) -> bool:
