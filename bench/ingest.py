@@ -19,17 +19,16 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import platform
 import sqlite3
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 import storage.sqlite_store
+from bench.input.meter import Meter, machine, ratio
 from bench.input.shapes import as_plugin_entry, trace_entries
 from collector.batching import gather
 from collector.wire.stream import BatchFrame, decode_client_frame, decode_stream_items
@@ -145,13 +144,6 @@ class Bare:
         execute("COMMIT")
 
 
-def timed(act: Callable[[], object]) -> float:
-    """Seconds that something takes."""
-    started_s = time.perf_counter()
-    act()
-    return time.perf_counter() - started_s
-
-
 def main(arguments: list[str]) -> None:
     """Measure, and print one line per figure."""
     parser = argparse.ArgumentParser(
@@ -174,34 +166,29 @@ def _run(folder: Path, options: argparse.Namespace) -> None:
     kept = [] if options.alone else rehearse(folder / "rehearsal.db", groups)
     store = SqliteStore(folder / "ours.db", load_settings({}, {}))
     bare = Bare(folder / "bare.db")
-    decode_s = write_s = bare_s = 0.0
+    decode, write, ceiling = Meter(), Meter(), Meter()
     for number, group in enumerate(groups):
         if kept and number % 2:
-            bare_s += timed(lambda number=number: bare.write(kept[number]))  # type: ignore[misc]
-        batches: list[Batch] = []
-        decode_s += timed(lambda group=group, batches=batches: batches.extend(decoded(*f) for f in group))  # type: ignore[misc]
-        write_s += timed(lambda batches=batches: store.write(batches))  # type: ignore[misc]
+            with ceiling:
+                bare.write(kept[number])
+        with decode:
+            batches = [decoded(*frame) for frame in group]
+        with write:
+            store.write(batches)
         if kept and not number % 2:
-            bare_s += timed(lambda number=number: bare.write(kept[number]))  # type: ignore[misc]
+            with ceiling:
+                bare.write(kept[number])
     store.checkpoint()
     store.close()
-    _print(folder, options, sum(len(raw) for _, raw in stream), decode_s, write_s, bare_s)
-
-
-def _print(
-    folder: Path, options: argparse.Namespace, sent_bytes: int, decode_s: float, write_s: float, bare_s: float
-) -> None:
-    n = options.entries
-    ours = folder / "ours.db"
-    print(f"{platform.machine()}, Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}")
+    n, sent_bytes = options.entries, sum(len(raw) for _, raw in stream)
+    print(machine())
     print(f"{n} entries ({options.mix}), frames of {FRAME_ITEMS}, {options.group} frames in a transaction")
-    print(f"decode          {n / decode_s:10,.0f} entries/s   {decode_s / n * 1e6:6.1f} us each")
-    print(f"write           {n / write_s:10,.0f} entries/s   {write_s / n * 1e6:6.1f} us each")
-    print(f"decode + write  {n / (decode_s + write_s):10,.0f} entries/s")
-    if bare_s:
-        print(f"bare loop       {n / bare_s:10,.0f} entries/s   {bare_s / n * 1e6:6.1f} us each")
-        print(f"write / bare loop           {bare_s / write_s:5.2f}")
-        print(f"decode + write / bare loop  {bare_s / (decode_s + write_s):5.2f}")
-    size = ours.stat().st_size
-    each = f"({size / n:.0f} of {sent_bytes / n:.0f} an entry)"
-    print(f"file bytes / bytes sent     {size / sent_bytes:5.2f}  {each}")
+    print(decode.told("decode", n))
+    print(write.told("write", n))
+    if kept:
+        print(ceiling.told("bare loop", n))
+        print(ratio("bare loop / write", ceiling, write))
+        print(ratio("bare loop / (decode + write)", ceiling, decode, write))
+    size = (folder / "ours.db").stat().st_size
+    each = f"{size / n:.0f} of {sent_bytes / n:.0f} an entry"
+    print(f"{'file bytes / bytes sent':42} {size / sent_bytes:5.2f}, {each}")
