@@ -27,6 +27,9 @@ GAPS_HELP = (
 )
 NO_QUARANTINE = "✓ Everything that arrived in this span could be read."
 NO_GAPS = "✓ No gap is known in this span."
+NOT_KEPT = (
+    "No event with this number is kept. If there was one, it is past its time; the totals still count it."
+)
 FOLDED = (
     "Kong's ordinary requests are not events: they are folded into totals, and only refusals are kept whole."
 )
@@ -54,8 +57,9 @@ def what(row: EventRow) -> str:
 
 def _refusal(row: EventRow) -> str:
     limit = words.limit(row.limit_value, row.limit_name, row.window_s)
-    answered = f"answered {row.status}" if row.status is not None else row.event
-    return f"{answered} by {limit}" if limit else answered
+    if row.status is None:
+        return f"{row.event}: {limit}" if limit else row.event
+    return f"{row.status} by {limit}" if limit else f"answered {row.status}"
 
 
 def _change(row: EventRow) -> str:

@@ -29,12 +29,30 @@ FOLDED = {
 }
 
 
-def leading(dimension: Dimension, totals: Totals, cells: Sequence[CellRow], span: str) -> str:
-    """The answer first: how many were refused, how often, and whether one stands out."""
+def leading(
+    dimension: Dimension,
+    totals: Totals,
+    cells: Sequence[CellRow],
+    span: str,
+    *,
+    is_filtered: bool = False,
+    is_known: bool = True,
+) -> str:
+    """The answer first: how many were refused, how often, and whether one stands out.
+
+    Args:
+        dimension: Consumers or addresses.
+        totals: Of the span, under the filters.
+        cells: The first of the list.
+        span: As in a sentence: `in the last 24 h`.
+        is_filtered: Whether filters leave something out.
+        is_known: False when the feed is not current, so that none seen is not none.
+    """
     hit = totals.consumers if dimension == Dimension.CONSUMER else totals.addresses
     nouns = (words.SINGULARS[dimension], words.PLURALS[dimension])
     if not totals.violations:
-        return f"No {nouns[0]} was refused {span}."
+        among = f"None of the {nouns[1]} that the filters leave" if is_filtered else f"No {nouns[0]}"
+        return f"{among} was refused {span}{'' if is_known else ', as far as we know'}."
     who = words.counted(hit, *nouns, at_least=totals.at_least) + (" was" if hit == 1 else " were")
     said = f"{who} refused {span}: {words.counted(totals.violations, 'violation', at_least=totals.at_least)}"
     if totals.requests:

@@ -42,11 +42,17 @@ def times(number: int) -> str:
     return {1: "once", 2: "twice"}.get(number, f"{number:,} times")
 
 
-def what_happened(portrait: Portrait, where: CellRow | None, limit: CellRow | None, span: str) -> str:
-    """Who was refused how often, as what share, from how many, and mostly where."""
+def what_happened(
+    portrait: Portrait, where: CellRow | None, limit: CellRow | None, span: str, *, is_known: bool = True
+) -> str:
+    """Who was refused how often, as what share, from how many, and mostly where.
+
+    `is_known` is False when the feed is not current, so that none seen is not none.
+    """
     totals, name = portrait.totals, portrait.name
     if not totals.violations:
-        return _nothing_refused(portrait, span)
+        said = _nothing_refused(portrait, span)
+        return said if is_known else f"As far as we know: {said}"
     counted = times(totals.violations)
     said = f"{name} was refused {'at least ' if totals.at_least else ''}{counted} {span}"
     if totals.requests:

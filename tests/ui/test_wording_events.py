@@ -17,7 +17,7 @@ NOBODY: dict[str, Any] = dict.fromkeys(
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({}, "answered 429 by 20 / minute"),
+        ({}, "429 by 20 / minute"),
         ({"limit_name": None, "limit_value": None, "window_s": None}, "answered 429"),
         ({"status": None, "limit_name": None, "limit_value": None, "window_s": None}, "exceeded"),
         (

@@ -57,3 +57,11 @@ def test_a_list_that_was_cut_says_so() -> None:
     assert words.shown_of(1, 50, 812, is_cut=False) == "1 to 50 of 812"
     assert words.shown_of(1, 50, None, is_cut=False) == "1 to 50, more follow"
     assert words.shown_of(1, 50, 5_000, is_cut=True) == "1 to 50 of the 5,000 with most violations"
+
+
+def test_none_is_only_said_of_what_is_looked_at_and_known() -> None:
+    filtered = words.leading(Dimension.CONSUMER, totals(), (), "in 1 h", is_filtered=True)
+    blind = words.leading(Dimension.IP, totals(), (), "in 1 h", is_known=False)
+
+    assert filtered == "None of the consumers that the filters leave was refused in 1 h."
+    assert blind == "No address was refused in 1 h, as far as we know."

@@ -166,7 +166,7 @@ def show_chosen_event(frame: Frame, seq: int) -> None:
                 on_click=lambda: _close(frame),
             )
         if detail is None:
-            st.info("This event is no longer kept one by one; the totals still count it.")
+            st.info(words.NOT_KEPT)
             return
         _show_fields(frame, detail)
         for title, value in (("Before", detail.before), ("After", detail.after), ("As sent", detail.payload)):

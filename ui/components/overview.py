@@ -67,7 +67,15 @@ def show_overview(frame: Frame, dimension: Dimension) -> None:
     span = _span(frame, window)
     left, right = st.columns([8, 3], vertical_alignment="center")
     with left:
-        st.markdown(f"#### {in_markdown(words.leading(dimension, totals, cells, span), 500)}")
+        said = words.leading(
+            dimension,
+            totals,
+            cells,
+            span,
+            is_filtered=bool(filters),
+            is_known=frame.is_past or frame.feed.is_trusted,
+        )
+        st.markdown(f"#### {in_markdown(said, 500)}")
     with right:
         _search_box(dimension, asked)
     if found == ():

@@ -46,7 +46,8 @@ def show_answer(frame: Frame, portrait: Portrait, lists: Lists) -> None:
     span = words.when(portrait, frame.zone, moves=frame.state.moves)
     where = next((cell for cell in lists.services if cell.limited + cell.probable), None)
     limit = next((cell for cell in lists.limits if cell.token != UNKNOWN_TOKEN), None)
-    said = words.what_happened(portrait, where, limit, span)
+    is_known = frame.is_past or frame.feed.is_trusted
+    said = words.what_happened(portrait, where, limit, span, is_known=is_known)
     normal = words.is_it_normal(portrait, Measure.VIOLATIONS, frame.zone, frame.now_ms)
     st.markdown(f"#### {in_markdown(said, 700)}  \n{in_markdown(normal, 400)}")
     missing = words.missing(portrait.totals)

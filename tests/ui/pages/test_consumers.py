@@ -420,6 +420,13 @@ def test_an_unknown_name_is_said_to_be_unknown() -> None:
     assert "nothing is known under this name" in said(page)
 
 
+def test_none_seen_is_not_called_none_while_we_are_blind() -> None:
+    gone = live_freshness(collector=None)
+    page = run("of=acme", freshness=gone, totals=totals(requests=40), breakdown=())
+
+    assert "As far as we know: acme made 40 requests in the last 7 d, and none was refused" in said(page)
+
+
 def test_an_event_is_shown_down_to_its_json_in_place() -> None:
     detail = EventDetail(
         row=event_row(seq=7), payload={"key": "[redacted]", "evil": "a\u202eb"}, before=None, after=None
@@ -432,7 +439,7 @@ def test_an_event_is_shown_down_to_its_json_in_place() -> None:
 
 
 def test_an_event_that_is_kept_no_more_is_said_to_be() -> None:
-    assert "no longer kept one by one" in said(run("of=acme&seq=9", event=None))
+    assert "No event with this number is kept" in said(run("of=acme&seq=9", event=None))
 
 
 def test_other_filters_hold_for_the_whole_page() -> None:

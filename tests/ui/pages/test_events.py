@@ -59,7 +59,7 @@ def test_every_kind_is_one_line_with_its_links() -> None:
     assert titles_of(table)[:3] == ["Time (UTC)", "Kind", "What"]
     assert texts_of(table)[0][1:7] == [
         "rate limiting",
-        "answered 429 by 20 / minute",
+        "429 by 20 / minute",
         "acme",
         "203.0.113.7",
         "orders",
@@ -118,7 +118,7 @@ def test_an_event_is_shown_whole_beside_the_list() -> None:
     page = run("of=7&kind=rate-limiting", event=detail)
     fields = dict(texts_of(part(page, "table", "gw-event-fields")))
 
-    assert fields["What"] == "answered 429 by 20 / minute"
+    assert fields["What"] == "429 by 20 / minute"
     assert fields["Certainty"] == "● certain"
     assert fields["Request id"] == "r-1"
     assert [code.value for code in page.code][-3:] == [
