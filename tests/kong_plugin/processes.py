@@ -25,8 +25,9 @@ WEBSOCKET = Path("/usr/share/lua/5.1/nginx/websocket/client.lua")
 TOO_MANY_REQUESTS = 429
 PEER_KILLED = "failed (104: Connection reset by peer)"
 """nginx's own words (src/os/unix/ngx_recv.c); Lua code can neither prevent nor change them."""
-REFUSED, PASSED = "11", "1"
-"""Entries of kong-plugin/spec/fixtures/entries.json: refused by rate-limiting, and answered with 200."""
+REFUSED, PASSED, LIMITED_BY_UPSTREAM = "11", "1", "12"
+"""Entries of kong-plugin/spec/fixtures/entries.json: refused by rate-limiting, answered with 200, and the
+upstream's own 429."""
 
 
 def free_ports(n: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import re
 import sqlite3
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.kong_plugin.processes import Clients, Collector, Node, wait_for
+from tests.kong_plugin.processes import LIMITED_BY_UPSTREAM, Clients, Collector, Node, wait_for
 
 pytestmark = pytest.mark.e2e
 
@@ -107,6 +108,22 @@ def test_what_a_small_buffer_had_to_shed_is_told_to_the_last_one(
     assert len(stored) == len(set(stored))
     assert told_as_shed(collector) == len(clients.refused) - len(stored) > 0
     assert node.errors() == []
+
+
+def test_the_upstreams_own_429_is_counted_as_its_own(
+    collector: Collector, start_node: Callable[..., Node]
+) -> None:
+    node = start_node(collector.ws)
+    connection = http.client.HTTPConnection("127.0.0.1", node.port, timeout=10)
+    for _ in range(20):
+        connection.request("GET", "/orders/1", headers={"X-Replay": LIMITED_BY_UPSTREAM})
+        assert connection.getresponse().read() is not None
+    connection.close()
+    counted = "SELECT sum(upstream_429), sum(limited + probable) FROM activity WHERE res = 3 AND dim = 0"
+
+    wait_for(lambda: rows(collector, counted) == [(20, 0)], "20 refusals by the upstream")
+
+    assert stored_requests(collector) == []
 
 
 def test_every_recorded_change_and_invalidation_arrives_once(

@@ -87,6 +87,8 @@ local function give_totals(self)
   return function(item)
     item.id = self.node:next_id()
     item.node = self.node.id
+    -- Kong's own refusals went one by one: a 429 that is left in the counts is the upstream's.
+    item.refusals = self.options.violations and "apart" or nil
     give(self, "totals", item)
   end
 end
