@@ -4,8 +4,10 @@
 - `spans`: a window -> the stored resolutions that answer it exactly
 - `words`: tokens, ids and names <-> numbers
 - `restriction`: filters -> numbers, and what of a table they leave
-- `sums`: totals per name in a window, from `activity` or, under filters, from `cells`
-- `totals`, `series`, `tops`, `past`: the questions that sums answer
+- `packed`, `cells`: what was counted, from packs and from rows; `entries`: both as columns of numbers
+- `arrays`: sums over such columns; `remembered`: what need not be read again
+- `sums`: totals per name in a window
+- `totals`, `series`, `tops`, `pairs`, `kinds`: the questions that sums answer
 - `event_rows`, `event_search`, `event_pages`: stored events
 - `entities`, `freshness`, `markers`, `trouble`, `health`: the other questions
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from domain.errors import StoreCorrupt
 from storage.codes import COLUMN_OF
 from storage.packs import REFUSED, WIDTHS, column_id
+from storage.reading.arrays import Ranks, rank
 from storage.reading.connections import Snapshot
 from storage.reading.restriction import Restriction
 from storage.reading.spans import Span
@@ -39,12 +40,14 @@ class PackedView:
         self._places: npt.NDArray[Any] | None = None
         """Of the entries that are left; None when all are."""
         self._columns: dict[str, npt.NDArray[Any]] = {}
+        self._ranks: dict[str, Ranks] = {}
         self._is_masked = not restriction.dims
 
     @property
     def nbytes(self) -> int:
         """Bytes held."""
-        return sum(column.nbytes for column in list(self._columns.values()))
+        columns, ranks = list(self._columns.values()), list(self._ranks.values())
+        return sum(column.nbytes for column in columns) + sum(held.nbytes for held in ranks)
 
     def column(self, snapshot: Snapshot, name: str) -> npt.NDArray[Any]:
         """One number per entry that is left, oldest pack first. Not to be written to."""
@@ -53,6 +56,14 @@ class PackedView:
             if not self._is_masked:
                 self._mask(snapshot)
             found = self._columns[name] = self._left(self._read(snapshot, name))
+        return found
+
+    def ranks(self, snapshot: Snapshot, name: str) -> Ranks:
+        """What its entries add to each name of a column."""
+        found = self._ranks.get(name)
+        if found is None:
+            columns = (self.column(snapshot, which) for which in (name, "outcome", "n"))
+            found = self._ranks[name] = rank(*columns)
         return found
 
     def _mask(self, snapshot: Snapshot) -> None:

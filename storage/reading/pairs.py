@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from storage.codes import NONE_KEY, OTHER_KEY, Dim
+from storage.codes import COLUMN_OF, NONE_KEY, OTHER_KEY, Dim
+from storage.reading.arrays import adds_to, merge, summed
 from storage.reading.connections import Snapshot
-from storage.reading.entries import Entries, merge, summed
+from storage.reading.entries import Entries
 from storage.reading.words import read_words, tokens_of
 from storage.rows import PairRow
 
@@ -19,7 +20,7 @@ def spread(refused: Entries, of: Dim, by: Dim, merged: dict[int, int]) -> dict[i
 
     None and Other count as no name.
     """
-    keys, others = (merge(refused.columns[dim], merged).astype(np.int64) for dim in (of, by))
+    keys, others = (merge(refused.column(COLUMN_OF[dim]), merged).astype(np.int64) for dim in (of, by))
     is_name = others > max(NONE_KEY, OTHER_KEY)
     pairs = np.unique(keys[is_name] << _KEY_BITS | others[is_name])
     names, counts = np.unique(pairs >> _KEY_BITS, return_counts=True)
@@ -30,16 +31,17 @@ def read_pairs(
     snapshot: Snapshot, entries: Entries, of: Dim, by: Dim, merged: dict[int, int], limit: int
 ) -> tuple[PairRow, ...]:
     """The pairs with most violations, then most requests."""
-    keys, others = (merge(entries.columns[dim], merged).astype(np.int64) for dim in (of, by))
+    keys, others = (merge(entries.column(COLUMN_OF[dim]), merged).astype(np.int64) for dim in (of, by))
     packed, inverse = np.unique(keys << _KEY_BITS | others, return_inverse=True)
     pairs = np.stack([packed >> _KEY_BITS, packed & (1 << _KEY_BITS) - 1])
     count = pairs.shape[1]
+    outcome, n = entries.column("outcome"), entries.column("n")
     requests, limited, probable = (
-        summed(inverse[counts], entries.n[counts], count)
-        for counts in map(entries.counted_as, ("requests", "limited", "probable"))
+        summed(inverse[counts], n[counts], count)
+        for counts in (adds_to(name)[outcome] for name in ("requests", "limited", "probable"))
     )
     last_s = np.full(count, 0, np.int64)
-    np.maximum.at(last_s, inverse, entries.bucket_s)
+    np.maximum.at(last_s, inverse, entries.column("bucket_s"))
     order = np.lexsort((pairs[1], pairs[0], -requests, -(limited + probable)))
     order = order[: max(0, min(limit, MAX_PAIRS))]
     words = read_words(snapshot, [int(key) for key in pairs[:, order].ravel()])

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from domain.filters import OTHER_TOKEN
-from storage.codes import OTHER_KEY, Dim
+from storage.codes import COLUMN_OF, MAX_VIOLATION, OTHER_KEY, Dim
 from storage.packs import REFUSED
+from storage.reading.arrays import IntArray, adds_to, merge
 from storage.reading.connections import Snapshot
-from storage.reading.entries import IntArray, merge, read_entries
+from storage.reading.entries import read_entries
 from storage.reading.restriction import Restriction
 from storage.reading.spans import Buckets
 from storage.reading.sums import MANY, Ranking, activity_of, may_use_activity
@@ -73,11 +74,11 @@ def _everything(snapshot: Snapshot, shape: Buckets, restriction: Restriction) ->
         table = np.array(rows, np.int64).reshape(len(rows), 3).T
         return shape.spread(table[0], table[1]), shape.spread(table[0], table[2])
     entries = read_entries(snapshot, [shape.span], restriction)
-    is_refused = entries.counted_as("limited") | entries.counted_as("probable")
-    is_request = entries.counted_as("requests")
+    outcome, n, bucket_s = (entries.column(name) for name in ("outcome", "n", "bucket_s"))
+    is_refused, is_request = outcome <= MAX_VIOLATION, adds_to("requests")[outcome]
     return (
-        shape.spread(entries.bucket_s[is_refused], entries.n[is_refused]),
-        shape.spread(entries.bucket_s[is_request], entries.n[is_request]),
+        shape.spread(bucket_s[is_refused], n[is_refused]),
+        shape.spread(bucket_s[is_request], n[is_request]),
     )
 
 
@@ -104,10 +105,12 @@ def _lines(
             lines[places[key], shape.place(bucket_s)] += n
         return lines
     entries = read_entries(snapshot, [shape.span], restriction, (dim,), (REFUSED,))
-    named = merge(entries.columns[dim], merged)
+    bare = (key for key, known in merged.items() if known in keys)
+    columns = entries.of_names(dim, (*keys, *bare))
+    named = merge(columns[COLUMN_OF[dim]], merged)
     for place, key in enumerate(keys):
         is_its = named == key
-        lines[place] = shape.spread(entries.bucket_s[is_its], entries.n[is_its])
+        lines[place] = shape.spread(columns["bucket_s"][is_its], columns["n"][is_its])
     return lines
 
 

@@ -12,17 +12,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from storage.codes import MAX_VIOLATION, MEASURES, Dim
+from storage.codes import COLUMN_OF, MAX_VIOLATION, MEASURES, Dim
 from storage.packs import PASSED, REFUSED
+from storage.reading.arrays import IntArray, adds_to, grouped, merge, summed
 from storage.reading.connections import Snapshot
-from storage.reading.entries import (
-    Entries,
-    IntArray,
-    grouped,
-    merge,
-    read_entries,
-    summed,
-)
+from storage.reading.entries import Entries, read_entries
 from storage.reading.restriction import Restriction
 from storage.reading.spans import Span
 from storage.reading.words import as_list
@@ -91,37 +85,26 @@ def read_ranking(
         )
     parts = (REFUSED,) if refused_only else (REFUSED, PASSED)
     entries = read_entries(snapshot, spans, restriction, (dim,), parts)
-    named = merge(entries.columns[dim], merged)
-    names, places = grouped(named)
-    is_violation = entries.outcome <= MAX_VIOLATION
-    is_request = entries.counted_as("requests")
-    return Ranking(
-        names,
-        summed(places[is_violation], entries.n[is_violation], len(names)),
-        summed(places[is_request], entries.n[is_request], len(names)),
-        lambda keys: sums_of(named, entries, keys),
-    )
+    return Ranking(*entries.ranks(dim, merged), lambda keys: sums_of(entries, dim, keys, merged))
 
 
-def sums_of(named: npt.NDArray[Any], entries: Entries, keys: IntArray) -> KeySums:
-    """Sum the entries of some names; `named` is the name of each entry."""
-    if not len(keys):
-        return KeySums(keys, dict.fromkeys(TOP_MEASURES, keys), keys, keys, keys)
-    is_wanted = np.zeros(max(int(named.max(initial=0)), int(keys.max())) + 1, np.bool_)
-    is_wanted[keys] = True
-    mine = np.flatnonzero(is_wanted[named])
-    names, places = grouped(named[mine])
-    entries, count = entries.only(mine), len(names)
+def sums_of(entries: Entries, dim: Dim, keys: IntArray, merged: dict[int, int]) -> KeySums:
+    """Sum the entries of some names."""
+    wanted = set(keys.tolist())
+    bare = {key for key, known in merged.items() if known in wanted}
+    columns = entries.of_names(dim, wanted | bare)
+    outcome, n, bucket_s = columns["outcome"], columns["n"], columns["bucket_s"]
+    names, places = grouped(merge(columns[COLUMN_OF[dim]], merged))
     measures = {}
     for name in TOP_MEASURES:
-        counts = entries.counted_as(name)
-        measures[name] = summed(places[counts], entries.n[counts], count)
-    first_s = np.full(count, LONGEST_S, np.int64)
-    last_s, refused_s = np.full((2, count), NEVER_S, np.int64)
-    np.minimum.at(first_s, places, entries.bucket_s)
-    np.maximum.at(last_s, places, entries.bucket_s)
-    is_refused = entries.outcome <= MAX_VIOLATION
-    np.maximum.at(refused_s, places[is_refused], entries.bucket_s[is_refused])
+        counts = adds_to(name)[outcome]
+        measures[name] = summed(places[counts], n[counts], len(names))
+    first_s = np.full(len(names), LONGEST_S, np.int64)
+    last_s, refused_s = np.full((2, len(names)), NEVER_S, np.int64)
+    np.minimum.at(first_s, places, bucket_s)
+    np.maximum.at(last_s, places, bucket_s)
+    is_refused = outcome <= MAX_VIOLATION
+    np.maximum.at(refused_s, places[is_refused], bucket_s[is_refused])
     return KeySums(names, measures, first_s, last_s, refused_s)
 
 
@@ -136,7 +119,7 @@ def read_requests(
     """All requests of some names whose violations are known."""
     if not may_use_activity(dim, restriction):
         entries = read_entries(snapshot, spans, restriction, (dim,), (PASSED,))
-        passed = sums_of(merge(entries.columns[dim], merged), entries, refused.keys)
+        passed = sums_of(entries, dim, refused.keys, merged)
         found = dict(zip(refused.keys.tolist(), refused.measures["requests"].tolist(), strict=True))
         for key, n in zip(passed.keys.tolist(), passed.measures["requests"].tolist(), strict=True):
             found[key] += n

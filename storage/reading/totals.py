@@ -8,8 +8,9 @@ from domain.events import Kind
 from domain.windows import Window
 from storage.codes import KIND_CODES, MEASURES, NONE_KEY, OTHER_KEY, Dim
 from storage.packs import PASSED, REFUSED
+from storage.reading.arrays import adds_to
 from storage.reading.connections import Snapshot
-from storage.reading.entries import Entries, grouped, merge, read_entries
+from storage.reading.entries import Entries, read_entries
 from storage.reading.kinds import count_kind
 from storage.reading.restriction import Restriction
 from storage.reading.spans import Span
@@ -29,8 +30,18 @@ def read_totals(
     merged: dict[int, int],
 ) -> Totals:
     """The number row. Cache and configuration have no consumer or address: filters do not apply to them."""
-    refused = read_entries(snapshot, spans, restriction, (Dim.CONSUMER, Dim.IP), (REFUSED,))
-    counts = _counts(snapshot, spans, restriction, refused)
+    dims = restriction.dims
+    dim = next(iter(dims)) if len(dims) == 1 else Dim.ALL
+    has_sums = dim not in MANY and may_use_activity(dim, restriction)
+    parts = (REFUSED,) if has_sums else (REFUSED, PASSED)
+    entries = read_entries(snapshot, spans, restriction, (Dim.CONSUMER, Dim.IP), parts)
+    refused = entries.refused()
+    if has_sums and not restriction.is_impossible:
+        sums = read_activity(snapshot, spans, dim, restriction, {})
+        counts = {name: int(values.sum()) for name, values in sums.measures.items()}
+    else:
+        ended = entries.by_outcome()
+        counts = {name: int(ended[adds_to(name)].sum()) for name in MEASURES}
     requests, violations = counts["requests"], counts["limited"] + counts["probable"]
     is_told = tells_of_traffic(snapshot) and not any(dim == Dim.LIMIT for dim, _ in restriction.include)
     return Totals(
@@ -51,24 +62,8 @@ def read_totals(
     )
 
 
-def _counts(
-    snapshot: Snapshot, spans: Sequence[Span], restriction: Restriction, refused: Entries
-) -> dict[str, int]:
-    """Every measure over everything that filters leave."""
-    if restriction.is_impossible:
-        return dict.fromkeys(MEASURES, 0)
-    dims = restriction.dims
-    dim = next(iter(dims)) if len(dims) == 1 else Dim.ALL
-    if dim not in MANY and may_use_activity(dim, restriction):
-        sums = read_activity(snapshot, spans, dim, restriction, {})
-        return {name: int(values.sum()) for name, values in sums.measures.items()}
-    passed = read_entries(snapshot, spans, restriction, (), (PASSED,))
-    return {name: refused.total(name) + passed.total(name) for name in MEASURES}
-
-
 def _different(refused: Entries, dim: Dim, merged: dict[int, int]) -> int:
-    keys, _ = grouped(merge(refused.columns[dim], merged))
-    return int((keys > max(NONE_KEY, OTHER_KEY)).sum())
+    return int((refused.ranks(dim, merged).keys > max(NONE_KEY, OTHER_KEY)).sum())
 
 
 def tells_of_traffic(snapshot: Snapshot) -> bool:
