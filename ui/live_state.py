@@ -16,6 +16,8 @@ from storage.rows import Freshness, SourceState
 
 LIVE_MS = 5_000
 STALE_MS = 30_000
+POLLED = "admin-api"
+"""The way of what we asked for ourselves."""
 COLLECTOR_SILENT_MS = 30_000
 """A collector overwrites its row every 2 s; fifteen missed ones are no hiccup."""
 BEAT_HOLDS_MS = 15_000
@@ -110,8 +112,13 @@ def _by_age(freshness: Freshness, age_ms: int) -> tuple[FeedState, Cause]:
 
 
 def _heard_ms(freshness: Freshness) -> int | None:
-    """The newest instant up to which silence means that nothing happened."""
+    """The newest instant up to which silence means that nothing happened.
+
+    Answers to our own questions do not count: a Kong whose Admin API answers may have stopped reporting.
+    """
     heard = [freshness.last_received_ms]
+    if any(source.way == POLLED for source in freshness.sources):
+        heard = [source.last_received_ms for source in freshness.sources if source.way != POLLED]
     collector = freshness.collector
     if collector is not None and any(
         is_connected(s, collector.beat_ms) for s in freshness.sources if s.last_received_ms is not None
@@ -123,7 +130,7 @@ def _heard_ms(freshness: Freshness) -> int | None:
 
 def listening_since_ms(freshness: Freshness, oldest_event_ms: int | None, now_ms: int) -> int:
     """Since when silence means that nothing happened; the present when nothing was ever received."""
-    since = [source.first_received_ms for source in freshness.sources]
+    since = [source.first_received_ms for source in freshness.sources if source.way != POLLED]
     if oldest_event_ms is not None:
         since.append(oldest_event_ms)
     return min(since, default=now_ms)

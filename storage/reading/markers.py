@@ -59,5 +59,6 @@ def _change(row: EventRow) -> Marker:
 
 
 def _node(row: EventRow) -> Marker:
-    text = f"{row.node or 'a node'} {NODE_EVENTS[row.event]}"
+    name = row.entity_name or row.node or "a node"
+    text = f"{name} {NODE_EVENTS[row.event]}"
     return Marker(at_ms=row.at_ms, to_ms=None, kind="node", text=text)

@@ -157,3 +157,15 @@ def test_silence_counts_from_the_first_arrival_or_the_oldest_event() -> None:
     first_ms = live_freshness().sources[0].first_received_ms
     assert listening_since_ms(live_freshness(), None, NOW_MS) == first_ms
     assert listening_since_ms(live_freshness(), first_ms - 5, NOW_MS) == first_ms - 5
+
+
+def test_an_admin_api_that_answers_does_not_make_a_silent_feed_live() -> None:
+    """With polling something always arrives, also when Kong has stopped reporting requests."""
+    polled = source_state(source="admin-api x", way="admin-api", connected=None)
+    silent = source_state(source="http-log", way="http-log", connected=None, last_received_ms=NOW_MS - 60_000)
+
+    feed = judge_feed(live_freshness(sources=(polled, silent)), NOW_MS)
+    alone = judge_feed(live_freshness(sources=(polled,)), NOW_MS)
+
+    assert (feed.state, feed.as_of_ms) == (FeedState.STALE, NOW_MS - 60_000)
+    assert (alone.state, alone.as_of_ms) == (FeedState.WAITING, None)
