@@ -10,6 +10,7 @@ import sqlite3
 from pathlib import Path
 
 from domain.errors import StoreForeign
+from storage.alert_tables import ALERT_TABLES, INCIDENTS_VIEW
 from storage.changes_tables import CHANGE_TABLES, CONFIG_CHANGES_VIEW
 from storage.connection import APPLICATION_ID
 from storage.node_tables import NODE_TABLES
@@ -216,6 +217,13 @@ def m001_tables(db: Database) -> None:
 def m002_nodes(db: Database) -> None:
     """Nodes, their states over time, and the targets behind upstreams."""
     execute(db, NODE_TABLES)
+
+
+@migrations()
+def m003_alerts(db: Database) -> None:
+    """Rules, incidents, silences, notifications and how their receivers are doing."""
+    execute(db, ALERT_TABLES)
+    db.conn.execute(f"CREATE VIEW incidents AS {INCIDENTS_VIEW}")
 
 
 @migrations()
