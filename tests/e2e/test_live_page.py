@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -203,6 +205,30 @@ def test_a_page_fits_into_its_window(page: Any) -> None:
     )
 
     assert scroll == [0, 0]
+
+
+def test_the_first_screen_plays_the_sample_in_a_database_of_its_own(
+    dashboard: Dashboard, browser: Any
+) -> None:
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    page.goto(dashboard.url)
+    page.get_by_role("heading", name="Nothing has been received yet").wait_for(timeout=30_000)
+    assert "/intake/http-log" in page.locator(".snippet pre").inner_text()
+
+    page.get_by_role("button", name="Play a recorded Kong trace").click()
+    page.get_by_text("Recorded sample, not your Kong").wait_for(timeout=20_000)
+    page.locator(".tail tbody tr").first.wait_for(timeout=60_000)
+    assert "sample=1" in page.url
+    page.get_by_role("link", name="Health").click()
+    page.get_by_role("heading", name="Health", exact=True).wait_for(timeout=20_000)
+    labelled = page.get_by_text("Recorded sample, not your Kong").is_visible()
+    page.get_by_role("button", name="Back to your own data").click()
+    page.get_by_text("Recorded sample, not your Kong").wait_for(state="hidden", timeout=20_000)
+    page.close()
+
+    assert labelled
+    with contextlib.closing(sqlite3.connect(f"file:{dashboard.database}?mode=ro", uri=True)) as ours:  # noqa: TID251
+        assert ours.execute("SELECT count(*) FROM violations").fetchone() == (0,)
 
 
 def test_a_lost_server_is_said_and_found_again(tmp_path: Path, browser: Any) -> None:

@@ -27,6 +27,8 @@ from ui.safe_text import in_plotly
 PALETTE = ("#0072B2", "#56B4E9", "#009E73", "#CC79A7", "#E69F00", "#7A6FC0", "#B5A300", "#5F8F9F")
 """Okabe and Ito without vermilion, which is kept for states, and three more between them. For *entities*."""
 OTHER_COLOUR = "#9AA5B0"
+NOBODY_COLOUR = "#66717D"
+"""Of requests that have no consumer, route, ...: no name, and not the rest either."""
 VIOLATION_COLOUR = "#0072B2"
 """Violations where they are not split by entity."""
 REQUESTS_COLOUR = "#9AA5B0"
@@ -74,8 +76,8 @@ def assign_colours(
 
 
 def _free_colour(seed: str, token: str, taken: set[str]) -> str:
-    if token in (OTHER_TOKEN, UNKNOWN_TOKEN) and OTHER_COLOUR not in taken:
-        return OTHER_COLOUR
+    if token in (OTHER_TOKEN, UNKNOWN_TOKEN):
+        return OTHER_COLOUR if token == OTHER_TOKEN else NOBODY_COLOUR
     start = zlib.crc32(seed.encode()) % len(PALETTE)
     order = PALETTE[start:] + PALETTE[:start]
     return next((colour for colour in order if colour not in taken), order[0])

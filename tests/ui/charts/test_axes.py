@@ -11,6 +11,7 @@ from domain.windows import DAY_MS, HOUR_MS, MINUTE_MS, Window
 from storage.rows import Marker
 from ui.charts.axes import (
     MARKS,
+    NOBODY_COLOUR,
     OTHER_COLOUR,
     PALETTE,
     SIGNS,
@@ -79,8 +80,9 @@ def test_no_two_shown_together_share_a_colour(tokens: list[str]) -> None:
 
 
 def test_what_is_no_name_is_grey() -> None:
-    assert assign_colours(Dimension.IP, [OTHER_TOKEN])[OTHER_TOKEN] == OTHER_COLOUR
-    assert assign_colours(Dimension.IP, [UNKNOWN_TOKEN])[UNKNOWN_TOKEN] == OTHER_COLOUR
+    colours = assign_colours(Dimension.IP, [UNKNOWN_TOKEN, "10.0.0.1", OTHER_TOKEN])
+
+    assert (colours[OTHER_TOKEN], colours[UNKNOWN_TOKEN]) == (OTHER_COLOUR, NOBODY_COLOUR)
 
 
 def test_no_markers_no_traces() -> None:
