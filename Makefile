@@ -37,7 +37,7 @@ test-plugin: ## The Kong plugin's own checks: style, specs, a real nginx
 
 test-slow: .venv/dev.stamp ## Tests that take minutes: soak, ten-minute live session
 	@scripts/chromium
-	$(BIN)/python -m pytest -m slow -s --timeout 1800
+	FRESH_EXAMPLES=1 $(BIN)/python -m pytest -m slow -s --timeout 1800
 
 lint: .venv/dev.stamp ## Style
 	$(BIN)/ruff format --check .
