@@ -5,9 +5,11 @@ from __future__ import annotations
 import binascii
 import functools
 import ipaddress
+import itertools
 import json
 import re
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +21,16 @@ _HEX_CHARS = 32
 SMALL_PAYLOAD_BYTES = 48
 """Shorter payloads stay text: compressing gains nothing."""
 MAX_PAYLOAD_BYTES = 1_048_576
+Words = Sequence[str | None]
+SHORTEST_WORD = 16
+"""Replacing what is shorter gains nothing."""
+_MARKS = tuple(bytes((number,)) for number in range(1, 9))
+"""Stand for words: control characters, which JSON text never holds."""
+_HOLDS_MARK = re.compile(rb"[\x01-\x08]")
 LEVEL = 3
 """Higher levels gained 3 % on the recorded trace and took twice as long."""
-_FIRST_DICTIONARY = b"\x01"
-"""Names the dictionary that a payload was compressed with: `payload_dictionary.zdict`. It must never change:
+_FIRST_DICTIONARY, _FIRST_WITH_WORDS = b"\x01", b"\x02"
+"""Name the dictionary that a payload was compressed with, `payload_dictionary.zdict`. It must never change:
 files were written with it. `bench/input/train_dictionary.py` makes another, which gets the next number."""
 
 
@@ -85,8 +93,13 @@ _DICTIONARY = _dictionary()
 _CODEC = _Codec()
 
 
-def pack_payload(payload: bytes) -> bytes | str:
+def pack_payload(payload: bytes, words: Words = ()) -> bytes | str:
     """A payload as JSON text when small, compressed when larger.
+
+    Args:
+        payload: JSON text, as a rule.
+        words: What the columns of its event hold too, at most 8. Each is left out here and put in again by
+            `unpack_payload`: four ids took a third of what a compressed log entry took.
 
     Zstandard with a dictionary takes 4 us for a log entry and a fifth of its bytes, 2 us for one of our
     plugin's; deflate with a dictionary took 23 us and a quarter.
@@ -98,11 +111,20 @@ def pack_payload(payload: bytes) -> bytes | str:
         raise ValueError(f"payload is {len(payload)} bytes, expected at most {MAX_PAYLOAD_BYTES}")
     if len(payload) <= SMALL_PAYLOAD_BYTES:
         return payload.decode("utf-8")
-    return _FIRST_DICTIONARY + _CODEC.compressor.compress(payload)
+    if not words or _HOLDS_MARK.search(payload):
+        return _FIRST_DICTIONARY + _CODEC.compressor.compress(payload)
+    for mark, word in zip(_MARKS, words, strict=False):
+        if word is not None and len(word) >= SHORTEST_WORD:
+            payload = payload.replace(word.encode("utf-8"), mark)
+    return _FIRST_WITH_WORDS + _CODEC.compressor.compress(payload)
 
 
-def unpack_payload(body: bytes | str) -> Any:
+def unpack_payload(body: bytes | str, words: Words = ()) -> Any:
     """The JSON value of a payload; text when it is no JSON.
+
+    Args:
+        body: As `pack_payload` gave it.
+        words: The same as then; whoever needs none of them may leave them away, and finds empty texts.
 
     Raises:
         ValueError: It is damaged.
@@ -112,9 +134,13 @@ def unpack_payload(body: bytes | str) -> Any:
         try:
             if zstandard.frame_content_size(frame) > MAX_PAYLOAD_BYTES:
                 raise ValueError(f"payload is longer than {MAX_PAYLOAD_BYTES} bytes")
-            body = _CODEC.decompressor.decompress(frame).decode("utf-8", "replace")
+            raw = _CODEC.decompressor.decompress(frame)
         except zstandard.ZstdError as error:
             raise ValueError(f"payload is damaged: {error}") from error
+        if body.startswith(_FIRST_WITH_WORDS):
+            for mark, word in itertools.zip_longest(_MARKS, words):
+                raw = raw.replace(mark, (word or "").encode("utf-8"))
+        body = raw.decode("utf-8", "replace")
     return load_json(body)
 
 

@@ -113,10 +113,21 @@ def read_event(snapshot: Snapshot, seq: int) -> EventDetail | None:
     )
     return EventDetail(
         row=to_records(snapshot, [row])[0],
-        payload=None if body is None else unpack_payload(body),
+        payload=None if body is None else unpack_payload(body, _words_of_payload(snapshot, seq)),
         before=load_json(before),
         after=load_json(after),
     )
+
+
+def _words_of_payload(snapshot: Snapshot, seq: int) -> tuple[str | None, ...]:
+    """What the columns hold of a payload, in the order in which the writer left it out."""
+    packed_id, request_id, *ids = snapshot.row(
+        "SELECT e.id, e.request_id, c.value, s.value, r.value FROM events e"
+        " JOIN keys c ON c.key_id = e.consumer JOIN keys s ON s.key_id = e.service"
+        " JOIN keys r ON r.key_id = e.route WHERE e.seq = ?",
+        (seq,),
+    ) or (b"", None, None, None, None)
+    return (request_id or request_id_in(unpack_id(packed_id)), *ids)
 
 
 def _record(

@@ -189,7 +189,7 @@ class EventRows:
             and is_exact
             and bool(flags & IS_REQUEST)
             and event.status is not None,
-            None if event.payload is None else pack_payload(event.payload),
+            None if event.payload is None else pack_payload(event.payload, _words_of(event)),
             details_of(event, keys),
         )
 
@@ -289,6 +289,13 @@ def answer_bytes_in(payload: bytes | None) -> int | None:
     except msgspec.MsgspecError:
         return None
     return number_in(entry.response.headers, "content-length")
+
+
+def _words_of(event: Event) -> tuple[str | None, ...]:
+    """What a log entry repeats of the columns; `storage/reading/event_rows.py` gives them back."""
+    if not event.is_request:
+        return ()
+    return (event.request_id, event.consumer_id, event.service_id, event.route_id)
 
 
 def _extra_request_id(event: Event) -> str | None:

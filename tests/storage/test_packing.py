@@ -73,6 +73,41 @@ def test_a_payload_comes_back_as_it_was(value: Any) -> None:
     assert unpack_payload(pack_payload(orjson.dumps(value))) == value
 
 
+WORDS = st.lists(st.none() | st.text(HEX, min_size=0, max_size=40), max_size=4)
+
+
+@given(words=WORDS, before=st.text(max_size=60), between=st.text(max_size=60))
+@settings(max_examples=60, deadline=None)
+def test_a_payload_comes_back_with_the_words_of_its_columns(
+    words: list[str | None], before: str, between: str
+) -> None:
+    value = {"a": before, "ids": words, "b": between.join(word or "" for word in words)}
+
+    assert unpack_payload(pack_payload(orjson.dumps(value), words), words) == value
+
+
+def test_words_that_the_columns_hold_are_left_out_of_a_payload() -> None:
+    ids = ["0123abcd-0123-4567-89ab-0123456789ab", HEX * 2]
+    payload = orjson.dumps(
+        {"consumer": {"id": ids[0]}, "request": {"id": ids[1]}, "response": {"status": 429}}
+    )
+
+    packed = pack_payload(payload, ids)
+
+    assert len(packed) < len(pack_payload(payload)) - 30
+    assert unpack_payload(packed) == {
+        "consumer": {"id": ""},
+        "request": {"id": ""},
+        "response": {"status": 429},
+    }
+
+
+def test_a_payload_that_is_no_json_and_holds_control_characters_comes_back() -> None:
+    payload = b"\x01\x02 not json " * 9
+
+    assert unpack_payload(pack_payload(payload, ["x" * 20]), ["x" * 20]) == payload.decode()
+
+
 def test_a_log_entry_takes_less_than_half_of_its_json() -> None:
     entry = orjson.dumps(
         {

@@ -16,8 +16,10 @@ import pytest
 
 from collector.wire.http_log import decode_http_log
 from collector.wire.recorded import decode_recorded
+from domain.redaction import redact
 from storage.batches import Batch, Written
 from storage.packing import unpack_payload
+from storage.sqlite_reader import SqliteReader
 from storage.sqlite_store import SqliteStore
 from tests.storage.filling import one, opened, rows
 from tests.storage.recount import stored_activity, stored_cells
@@ -204,6 +206,19 @@ def test_names_are_those_of_their_time(recorded: Recorded) -> None:
     for key, name in stored.items():
         consumer = recorded.entries[key].get("consumer") or {}
         assert name == (consumer.get("username") or consumer.get("custom_id"))
+
+
+def test_every_tenth_payload_is_its_entry_redacted(recorded: Recorded) -> None:
+    """Ids that columns hold are left out of a stored payload; a reader puts them in again."""
+    reader = SqliteReader(recorded.path, deadline_ms=10_000)
+    try:
+        details = [reader.event(seq) for seq in range(1, 2_400, 10)]
+    finally:
+        reader.close()
+
+    for detail in details:
+        assert detail is not None
+        assert detail.payload == redact(recorded.entries[str(detail.row.request_id)])
 
 
 def test_writing_everything_again_adds_nothing(recorded: Recorded, alpha: Path) -> None:
