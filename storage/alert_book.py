@@ -117,8 +117,7 @@ class AlertBook:
         evidence: Callable[[Incident], Sequence[int]],
         state: dict[str, int],
     ) -> list[Applied]:
-        """Store moves, what is to be sent because of them, and how far the evaluation has come; all or
-        nothing.
+        """Store moves, what is to be sent because of them, and how far evaluation has come; all or none.
 
         Args:
             moves: In order.
@@ -189,8 +188,8 @@ class AlertBook:
             " count = ?, why = ?, state = ?, before = ?, reason = ?, muted = ?, reopened = ?, closed_by = ?,"
             " body = ? WHERE fingerprint = ? AND opened_ms = ? AND state = ? RETURNING incident_id",
             (
-                after.shape, after.severity.value, after.entity, after.last_ms, after.resolved_ms, after.count,
-                after.why, after.state.value, None if after.before is None else after.before.value,
+                after.shape, after.severity.value, after.entity, after.last_ms, after.resolved_ms,
+                after.count, after.why, after.state.value, None if after.before is None else after.before.value,
                 after.reason, after.muted, after.reopened, after.closed_by, body_of(after), after.fingerprint,
                 after.opened_ms, "" if before is None else before.state.value,
             ),

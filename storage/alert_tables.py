@@ -1,5 +1,4 @@
-"""The tables of alerts: rules and their versions, incidents and their history, silences, what is sent to
-whom.
+"""The tables of alerts: rules, incidents and their history, silences, what is sent to whom.
 
 Migration m003. Receivers and subscriptions are configured in a file (secrets never enter the store); here
 stands only how they are doing.
