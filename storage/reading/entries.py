@@ -23,7 +23,7 @@ from storage.reading.arrays import (
     rank,
     ranked_together,
 )
-from storage.reading.cells import cells_of
+from storage.reading.cells import cells_of, few_combos
 from storage.reading.connections import Snapshot
 from storage.reading.packed import PackedView, has_packs, unpacked, view_packs
 from storage.reading.restriction import Restriction
@@ -31,6 +31,9 @@ from storage.reading.spans import Span
 
 SPANS_AT_ONCE = 100
 """SQLite takes at most 500 statements joined by UNION ALL."""
+MAX_FOLLOWED = 50_000
+"""A few combinations are followed through the index rather than looked for in packs, where so many rows at
+most come of it: about 40 ms, usually far less, and whole columns need not be read for one consumer."""
 OUTCOMES = {
     REFUSED: tuple(Outcome(outcome) for outcome in VIOLATIONS),
     PASSED: tuple(outcome for outcome in Outcome if outcome > MAX_VIOLATION),
@@ -157,7 +160,9 @@ def read_entries(
 def _of_span(
     snapshot: Snapshot, span: Span, restriction: Restriction, wanted: tuple[Dim, ...], parts: Sequence[int]
 ) -> list[Portion]:
-    if span.res not in PACKED:
+    few = few_combos(snapshot, restriction)
+    is_short = few is not None and len(few) * span.buckets <= MAX_FOLLOWED
+    if span.res not in PACKED or is_short:
         return [_rows(snapshot, [span], restriction, wanted, parts)]
     found: list[Portion] = [
         _Packed(snapshot, view_packs(snapshot, span, part, restriction), part) for part in parts

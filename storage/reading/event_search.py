@@ -62,6 +62,8 @@ def read_search(snapshot: Snapshot, query: EventQuery) -> Search:
         parts.append(part)
         values += bound
     is_impossible = restriction.is_impossible or types == () or bool(query.certainties and not codes)
+    if query.violations_only and few_combos(snapshot, restriction) == ():
+        is_impossible = True  # every violation that counts has its combination
     return Search(query, restriction, types, " AND ".join(parts), values, is_impossible)
 
 

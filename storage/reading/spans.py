@@ -31,6 +31,11 @@ class Span(NamedTuple):
         """Seconds of one bucket."""
         return WIDTHS_S[self.res]
 
+    @property
+    def buckets(self) -> int:
+        """How many there are."""
+        return (self.to_s - self.from_s) // self.width_s
+
 
 class Kept(NamedTuple):
     """From when on each resolution but the coarsest is whole, in milliseconds; the finest first."""

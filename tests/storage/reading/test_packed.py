@@ -8,13 +8,15 @@ import pytest
 
 from domain.errors import StoreCorrupt
 from domain.filters import Dimension, Filters
-from domain.windows import DAY_MS, Window
+from domain.windows import DAY_MS, HOUR_MS, Window
+from storage.reading import entries
 from storage.reading.connections import Snapshot
 from storage.sqlite_reader import SqliteReader
 from tests.storage.filling import NOW_MS, opened, put, refusal, request, stored_again
 
 DAY = Window(NOW_MS // DAY_MS * DAY_MS, NOW_MS // DAY_MS * DAY_MS + DAY_MS)
 ACME = Filters(((Dimension.CONSUMER, "acme"),))
+NOT_BOB = Filters((), ((Dimension.CONSUMER, "bob"),))
 
 
 @pytest.fixture
@@ -36,16 +38,37 @@ def test_the_second_question_about_the_same_packs_reads_no_column(
     )
     reader = SqliteReader(path, 2_000)
 
-    first = reader.totals(DAY, ACME)
+    first = reader.totals(DAY, NOT_BOB)
     read_first = sum("pack_columns" in query for query in asked)
     asked.clear()
-    second = reader.totals(DAY, ACME)
+    second = reader.totals(DAY, NOT_BOB)
 
     assert first == second
     assert (first.limited, first.requests) == (1, 8)
     assert read_first
     assert not any("pack_columns" in query for query in asked)
     reader.close()
+
+
+@pytest.mark.parametrize("filters", [ACME, NOT_BOB, Filters(((Dimension.NODE, "n-1"),), NOT_BOB.exclude)])
+def test_packs_say_what_the_index_on_combinations_says(
+    path: Path, monkeypatch: pytest.MonkeyPatch, filters: Filters
+) -> None:
+    def answers() -> list[object]:
+        reader = SqliteReader(path, 2_000)
+        found = [
+            reader.totals(DAY, filters),
+            reader.breakdown(Dimension.IP, DAY, filters),
+            reader.series(DAY, filters, Dimension.ROUTE, HOUR_MS),
+            reader.spread(Dimension.CONSUMER, Dimension.IP, ("acme", "bob"), DAY, filters),
+        ]
+        reader.close()
+        return found
+
+    followed = answers()
+    monkeypatch.setattr(entries, "MAX_FOLLOWED", -1)
+
+    assert answers() == followed
 
 
 def test_other_filters_on_the_same_packs_are_another_question(path: Path) -> None:
