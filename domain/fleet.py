@@ -25,6 +25,14 @@ from domain.node_states import (
 from domain.nodes import Node, Transition, stream_place, transition_of
 from domain.successions import Successions
 
+NEVER_MS = 2**62
+_FleetKey = tuple[str | None, str | None]
+
+
+def _fleet_of(node: Node) -> _FleetKey:
+    """What nodes have in common that should run one configuration."""
+    return node.role, node.control_plane
+
 
 class Fleet:
     """The nodes by id.
@@ -51,6 +59,9 @@ class Fleet:
         """(node, moment) of starts that nodes told of -> whether they are news; the caller clears it."""
         self._transitions: list[Transition] = []
         self._watched_since_ms = watched_since_ms
+        self._next_due_ms = 0
+        """No node is due before; it may be that none is due then either."""
+        self._expected: dict[_FleetKey, str | None] = {}
         self._successions = Successions(self.nodes)
 
     # ---- what the caller says
@@ -67,19 +78,23 @@ class Fleet:
                 if presence(node.feeds.values(), now_ms, now_ms).finding is not Finding.HEARD:
                     self._find(node, Finding.UNWATCHED, max(node.since_ms, until_ms))
                 node.due_ms = now_ms
+        self._next_due_ms = 0
         self.advance(now_ms)
 
     def advance(self, now_ms: int) -> None:
         """Time passes: nodes that are due change their state at the moment they were due."""
-        while True:
+        while now_ms >= self._next_due_ms:
             due = min(
-                (node for node in self.nodes.values() if node.due_ms is not None and node.due_ms <= now_ms),
+                (node for node in self.nodes.values() if node.due_ms is not None),
                 key=lambda node: (node.due_ms or 0, node.node),
                 default=None,
             )
             if due is None or due.due_ms is None:
-                break
-            self._evaluate(due, due.due_ms)
+                self._next_due_ms = NEVER_MS
+            elif due.due_ms > now_ms:
+                self._next_due_ms = due.due_ms
+            else:
+                self._evaluate(due, due.due_ms)
         self.clock_ms = max(now_ms, self.clock_ms or now_ms)
 
     def hear(
@@ -101,7 +116,7 @@ class Fleet:
         if node.replaced_by is not None and seen.via in RHYTHMS and seen.at_ms > node.since_ms:
             other = self._successions.share(node)
             self.changed |= {other.node} if other else set()
-        node.learn(seen)
+        self._learn(node, seen)
         node.hear(seen, now_ms)
         if seen.via == Feed.STARTED:
             self.starts[node.node, told_ms or seen.at_ms] = node.start(seen.at_ms)
@@ -117,17 +132,19 @@ class Fleet:
         return found
 
     def expected(self, node: Node) -> str | None:
-        """The configuration hash of the fleet that a node belongs to."""
-        fleet = (node.role, node.control_plane)
-        return expected_hash(
-            {
-                other.node: (other.config_hash, other.hash_since_ms)
-                for other in self.nodes.values()
-                if other.config_hash is not None
-                and (other.role, other.control_plane) == fleet
-                and (other.state in HEARD_STATES or other is node)
-            }
-        )
+        """The configuration hash of the fleet that a node belongs to; None where none of it is there."""
+        fleet = _fleet_of(node)
+        if fleet not in self._expected:
+            self._expected[fleet] = expected_hash(
+                {
+                    other.node: (other.config_hash, other.hash_since_ms)
+                    for other in self.nodes.values()
+                    if other.config_hash is not None
+                    and _fleet_of(other) == fleet
+                    and other.state in HEARD_STATES
+                }
+            )
+        return self._expected[fleet]
 
     # ---- one node
 
@@ -137,6 +154,15 @@ class Fleet:
             node = self.nodes[node_id] = Node(node=node_id, first_seen_ms=at_ms, since_ms=at_ms)
         self.changed.add(node_id)
         return node
+
+    def _learn(self, node: Node, seen: NodeSeen) -> None:
+        before = (_fleet_of(node), node.config_hash, node.hostname)
+        node.learn(seen)
+        if before[:2] != (_fleet_of(node), node.config_hash):
+            for fleet in (before[0], _fleet_of(node)):
+                self._expected.pop(fleet, None)
+        if before[2] != node.hostname:
+            self._successions.live_on_host(node)
 
     def _remove(self, place: str) -> None:
         del self.nodes[place]
@@ -150,7 +176,7 @@ class Fleet:
             node = self._successions.node_at(seen.address)
         if seen.answered:
             if node is not None:
-                node.learn(seen)
+                self._learn(node, seen)
                 self.changed.add(node.node)
             return
         if node is None:
@@ -175,6 +201,8 @@ class Fleet:
             finding = Finding.UNWATCHED
         self._find(node, finding, at_ms)
         node.due_ms = until_ms
+        if until_ms is not None:
+            self._next_due_ms = min(self._next_due_ms, until_ms)
         newer = self._successions.came_after(node) if finding is Finding.QUIET else None
         if newer is not None:
             self._replace(node, newer, at_ms)
@@ -209,6 +237,7 @@ class Fleet:
         before, after = node.state, next_state(node.state, finding)
         if after is before and not is_new:
             return
+        self._expected.pop(_fleet_of(node), None)
         node.state, node.since_ms, node.reason = after, at_ms, self._reason(node, finding, at_ms)
         self.changed.add(node.node)
         event = None if is_new else event_of(before, after)
@@ -243,6 +272,7 @@ class Fleet:
     def _replace(self, older: Node, node: Node, at_ms: int) -> None:
         """`node` is `older` after a restart."""
         before = older.state
+        self._expected.pop(_fleet_of(older), None)
         older.replaced_by, older.due_ms = node.node, None
         node.replaces, node.restarts = older.node, older.restarts + 1
         self.changed |= {older.node, node.node}

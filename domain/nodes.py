@@ -9,6 +9,8 @@ from typing import Any
 from domain.events import NodeSeen
 from domain.node_states import POLLED, Feed, FeedMemory, NodeState
 
+SLOWEST_S = 86_400.0
+"""No feed speaks less often than once a day."""
 RESTART_MS = 5_000
 """Two reports of a start that are nearer than this are one start."""
 
@@ -70,13 +72,14 @@ class Node:
         self.role = seen.role or self.role
         if seen.config_hash is not None and seen.config_hash != self.config_hash:
             self.config_hash, self.hash_since_ms = seen.config_hash, seen.at_ms
-        self.facts |= {name: value for name, value in _facts_of(seen).items() if value is not None}
+        self.facts |= _facts_of(seen)
 
     def hear(self, seen: NodeSeen, now_ms: int) -> None:
         """Note a sign of life."""
         feed = self.feeds.setdefault(seen.via, FeedMemory(seen.via))
         feed.last_ms = max(seen.at_ms, feed.last_ms or seen.at_ms)
-        feed.every_s = seen.every_s or feed.every_s
+        if seen.every_s is not None and 0 < seen.every_s <= SLOWEST_S:
+            feed.every_s = seen.every_s
         if seen.via in POLLED:
             feed.asked_ms = max(now_ms, feed.asked_ms or now_ms)
         if feed.problem_ms is None or seen.at_ms >= feed.problem_ms:
@@ -115,14 +118,57 @@ def stream_place(source: str) -> str:
     return "stream " + (base if slash and worker.isdecimal() else source)
 
 
-def _facts_of(seen: NodeSeen) -> Mapping[str, Any]:
-    return {
-        "workers": seen.workers,
+MOST_PARTS = 32
+MOST_CHARS = 300
+LARGEST = 2**53
+FACTS: Mapping[str, type] = {
+    "workers": int,
+    "database_reachable": bool,
+    "certificate_expires_ms": int,
+    "labels": dict,
+    "plugin_version": str,
+    "queue_events": int,
+    "queue_bytes": int,
+    "dropped": dict,
+    "plugins_missing": list,
+    "has_our_plugin": bool,
+    "ip": str,
+    "clock_off_ms": int,
+    "lag_ms": int,
+}
+"""What is kept of a node, by name; anything else a sender tells is left out."""
+_PARTS: Mapping[str, type] = {"labels": str, "dropped": int, "plugins_missing": str}
+
+
+def _facts_of(seen: NodeSeen) -> dict[str, Any]:
+    told = {
+        **seen.facts,
+        "workers": seen.workers if seen.workers is not None else seen.facts.get("workers"),
         "database_reachable": seen.database_reachable,
         "certificate_expires_ms": seen.certificate_expires_ms,
         "labels": seen.labels or None,
-        **seen.facts,
     }
+    return {name: fact for name in FACTS if (fact := _fact(name, told.get(name))) is not None}
+
+
+def _fact(name: str, value: Any) -> Any:
+    """A fact as pages may rely on it; None where it is of another type, or out of bounds."""
+    wanted = FACTS[name]
+    if wanted is dict:
+        pairs = list(value.items())[:MOST_PARTS] if isinstance(value, dict) else None
+        return pairs and {str(key)[:MOST_CHARS]: part for key, part in pairs if _is_fit(part, _PARTS[name])}
+    if wanted is list:
+        parts = value[:MOST_PARTS] if isinstance(value, list) else None
+        return parts and [part for part in parts if _is_fit(part, _PARTS[name])]
+    return value if _is_fit(value, wanted) else None
+
+
+def _is_fit(part: Any, wanted: type) -> bool:
+    if isinstance(part, bool):
+        return wanted is bool
+    if isinstance(part, int):
+        return wanted is int and -LARGEST < part < LARGEST
+    return wanted is str and isinstance(part, str) and len(part) <= MOST_CHARS
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -22,9 +22,17 @@ class Successions:
         self._nodes = nodes
         self._places: dict[str, tuple[str, int]] = {}
         self._shared: dict[str, set[str]] = {}
+        self._hosts: dict[str, dict[str, None]] = {}
+        for node in nodes.values():
+            self.live_on_host(node)
         for node in sorted(nodes.values(), key=lambda n: n.last_seen_ms or 0):
             for place in node.places():
                 self._places[place] = (node.node, node.last_seen_ms or node.first_seen_ms)
+
+    def live_on_host(self, node: Node) -> None:
+        """Note the host of a node."""
+        if node.hostname is not None:
+            self._hosts.setdefault(node.hostname, {})[node.node] = None
 
     def node_at(self, place: str) -> Node | None:
         """Who spoke last from a place."""
@@ -88,9 +96,11 @@ class Successions:
         """Other nodes of the same host that may be the same one: not those that speak from another place."""
         if node.hostname is None:
             return
-        for other in self._nodes.values():
+        for name in self._hosts.get(node.hostname, ()):
+            other = self._nodes.get(name)
             if (
-                other is not node
+                other is not None
+                and other is not node
                 and other.hostname == node.hostname
                 and other.replaced_by is None
                 and not other.is_place_only

@@ -30,8 +30,9 @@ OWN_CLOCK_WAYS = ("replay", "admin-api")
 BELIEVED_LAG_MS = 300_000
 """A sign that is this late is a sign of the moment it arrived: a sender's clock may be off by so much. What
 is later was stored somewhere in between, or played back, and tells of the past."""
-MAX_NODES = 2_000
-"""Nodes that only events name are not kept beyond so many: anybody may make up names."""
+MAX_NAMED_NODES = 2_000
+MAX_NODES = 10_000
+"""Nodes beyond so many are not kept; of those that only events name, fewer: anybody may make up names."""
 MAX_NODE_CHARS = 300
 
 
@@ -104,7 +105,8 @@ class NodeBook:
             return []
         self._fleet.starts.clear()
         for sign in sorted(self._signs, key=lambda sign: sign.now_ms):
-            if sign.seen.via == Feed.EVENTS and not self._has_room(sign.seen.node):
+            most = MAX_NAMED_NODES if sign.seen.via == Feed.EVENTS else MAX_NODES
+            if not self._has_room(sign.seen.node or sign.seen.address, most):
                 continue
             self._fleet.hear(sign.seen, sign.now_ms, sign.stream, sign.told_ms)
         self._signs.clear()
@@ -141,8 +143,8 @@ class NodeBook:
 
     # ---- inside
 
-    def _has_room(self, node: str | None) -> bool:
-        return node in self._fleet.nodes or len(self._fleet.nodes) < MAX_NODES
+    def _has_room(self, node: str | None, most: int) -> bool:
+        return node in self._fleet.nodes or len(self._fleet.nodes) < most
 
     def _write_down(self) -> list[Event]:
         fleet = self._fleet
@@ -211,6 +213,10 @@ def _is_storable(node: str) -> bool:
 def _sign_of(seen: NodeSeen, batch: Batch) -> Sign:
     if batch.way in OWN_CLOCK_WAYS:
         return Sign(seen.asked_ms or seen.at_ms, seen)
+    if seen.via == Feed.DATA_PLANES:  # what was told is how long ago the control plane heard of it
+        age_ms = max(0, (seen.asked_ms or batch.received_ms) - seen.at_ms)
+        told = msgspec.structs.replace(seen, at_ms=batch.received_ms - age_ms)
+        return Sign(batch.received_ms, told)
     lag_ms = batch.received_ms - seen.at_ms
     if lag_ms > BELIEVED_LAG_MS:
         return Sign(batch.received_ms, seen)

@@ -390,19 +390,72 @@ def test_an_answer_without_a_name_is_of_the_node_at_that_address() -> None:
 def test_facts_are_kept_from_whoever_tells_them() -> None:
     fleet = heard(
         Fleet(),
-        heartbeat("n", T, workers=4, facts={"queue": {"events": 7}}),
+        heartbeat("n", T, workers=4, facts={"queue_events": 7}),
         answer("n", T + S, database_reachable=True),
     )
 
-    assert fleet.nodes["n"].facts == {"workers": 4, "queue": {"events": 7}, "database_reachable": True}
+    assert fleet.nodes["n"].facts == {"workers": 4, "queue_events": 7, "database_reachable": True}
 
 
-def test_many_nodes_cost_little() -> None:
-    nodes = [Node(node=str(i), first_seen_ms=T, since_ms=T) for i in range(300)]
-    fleet = Fleet(nodes)
-    for i in range(300):
-        heard(fleet, heartbeat(str(i), T + i))
+@pytest.mark.parametrize(
+    ("told", "kept"),
+    [
+        ({"queue_events": "7"}, {}),
+        ({"queue_events": True}, {}),
+        ({"queue_events": 2**60}, {}),
+        ({"dropped": [1, 2]}, {}),
+        ({"dropped": {"cache": 3, "crud": "many"}}, {"dropped": {"cache": 3}}),
+        ({"plugins_missing": "mine"}, {}),
+        ({"plugins_missing": ["mine", 7]}, {"plugins_missing": ["mine"]}),
+        ({"database_reachable": "no"}, {}),
+        ({"certificate_expires_ms": {}}, {}),
+        ({"plugin_version": "x" * 301}, {}),
+        ({"made_up": 1}, {}),
+        ({"dropped": {str(i): 1 for i in range(99)}}, {"dropped": {str(i): 1 for i in range(32)}}),
+    ],
+)
+def test_facts_of_another_type_or_size_than_pages_expect_are_left_out(
+    told: dict[str, Any], kept: dict[str, Any]
+) -> None:
+    """Any sender with a token may tell them."""
+    fleet = heard(Fleet(), heartbeat("n", T, facts=told))
 
-    fleet.advance(T + 1_000 * S)
+    assert fleet.nodes["n"].facts == kept
 
-    assert {n.state for n in fleet.nodes.values()} == {NodeState.LOST}
+
+@pytest.mark.parametrize("every_s", [0, -1.0, 1e308, 86_401.0])
+def test_an_interval_that_cannot_be_is_not_believed(every_s: float) -> None:
+    fleet = heard(Fleet(), heartbeat("n", T, every_s=every_s))
+
+    fleet.advance(T + 31 * S)
+
+    assert fleet.nodes["n"].state is NodeState.LATE
+
+
+def test_a_sign_costs_the_same_in_a_large_fleet_as_in_a_small_one() -> None:
+    """Looks at nodes are counted, not seconds: every look reads `due_ms`, or the fleet that a node is of."""
+    looks = [_looks_per_sign(size) for size in (50, 400)]
+
+    assert looks[1] < 2 * looks[0] + 10
+
+
+def _looks_per_sign(size: int) -> float:
+    looks = 0
+
+    class Watched(Node):
+        def __getattribute__(self, name: str) -> Any:
+            nonlocal looks
+            looks += name in {"due_ms", "control_plane"}
+            return super().__getattribute__(name)
+
+    names = [str(i) for i in range(size)]
+    fleet = Fleet([Watched(node=name, first_seen_ms=T, since_ms=T, hostname=name) for name in names])
+    signs = 0
+    for second in range(0, 40, 10):
+        for place, name in enumerate(names):
+            at_ms = T + second * S + place
+            heard(fleet, heartbeat(name, at_ms, config_hash="a" * 32, hostname=name))
+            signs += second > 0
+        if second == 0:
+            looks = 0
+    return looks / signs

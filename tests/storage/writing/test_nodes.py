@@ -135,7 +135,7 @@ def test_a_node_that_only_events_name_is_unknown(path: Path) -> None:
 
 
 def test_names_made_up_by_events_do_not_fill_the_list(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("storage.writing.nodes.MAX_NODES", 3)
+    monkeypatch.setattr("storage.writing.nodes.MAX_NAMED_NODES", 3)
     named = [Event(id=f"e{i}", kind="plugin", event="x", at_ms=NOW_MS, node=f"n-{i}") for i in range(9)]
     with opened(path) as store:
         store.write([batch(events=named)])
