@@ -25,6 +25,7 @@ server = DashboardServer(
     open_reader,
     now_ms,
     lambda: st.get_option("server.allowedHosts"),
+    lambda: st.get_option("server.corsAllowedOrigins"),
 )
 app = st.App(
     str(ROOT / "ui" / "entry" / "main.py"),

@@ -23,7 +23,7 @@ from ui.zones import Zone
 
 CUSTOM = "custom"
 ZONES = {"utc": "UTC", "local": "Local"}
-MAX_FOUND = 12
+MAX_FOUND = 8
 
 
 def filter_bar(

@@ -15,13 +15,13 @@ from ui.components.browser_part import declare
 from ui.components.page_frame import Frame
 from ui.server import status
 from ui.server.assets import browser_path, plotly_path
+from ui.server.hosts import LIVE_PATH
 from ui.server.live_route import issue_live_ticket
 from ui.server.subscription import Subscription
 from ui.server.tickets import PROCESS_KEY, Tickets
 from ui.state import RANGES, PageState, current_state, dimension_named, set_state
 
 KEY = "gw-board"
-PATH = "/gatewatch/live"
 GROUPS = tuple(Dimension)
 TRIGGERS = ("filter", "unfilter", "group", "span", "play", "ticket")
 EVENT_PAGE = "events"
@@ -57,7 +57,7 @@ def live_board(frame: Frame) -> None:
         data={
             "module": browser_path("board.js"),
             "plotly": plotly_path(),
-            "path": PATH,
+            "path": LIVE_PATH,
             "ticket": issue_live_ticket(Tickets(PROCESS_KEY, store.now_ms), watched),
             "view": watched.view_id,
             "zone": frame.zone.name,

@@ -6,5 +6,5 @@
 - `hub`, `live_view`, `outbox`, `live_route`: live views, computed once for all who watch
 - `live_frame`, `tiles`, `node_line`: the parts of a live view
 - `subscription`, `tickets`: what a browser may watch, and the proof that a page allowed it
-- `routes`, `exports`, `assets`: files, health and downloads; `headers`: security headers
+- `routes`, `exports`, `assets`: files, health and downloads; `headers`, `hosts`: who may ask, and how
 """

@@ -13,11 +13,11 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
 import orjson
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from ui.server.hosts import is_known_host, is_own_origin
 from ui.server.hub import Channel, Hub, TooManyViews
 from ui.server.outbox import Outbox, Slot
 from ui.server.subscription import Subscription
@@ -48,30 +48,6 @@ class Refusal(Exception):  # noqa: N818 - reads as what happened
         self.code = code
         self.reason = reason
         super().__init__(f"{code} {reason}")
-
-
-def is_own_origin(origin: str | None, host: str | None) -> bool:
-    """Whether a browser says that the page asking is one of ours. A missing Origin is no browser: refused."""
-    if not origin or not host:
-        return False
-    try:
-        return urlsplit(origin).netloc.lower() == host.lower()
-    except ValueError:
-        return False
-
-
-def is_known_host(host: str | None, allowed: Sequence[str]) -> bool:
-    """Whether we are called by a name of ours; an attacker's name that points here is not one.
-
-    An empty list allows every name, as Streamlit's `server.allowedHosts` does.
-    """
-    if not allowed:
-        return True
-    try:
-        name = urlsplit(f"//{host or ''}").hostname
-    except ValueError:
-        return False
-    return name is not None and name in {entry.strip("[]").lower() for entry in allowed}
 
 
 class LiveRoute:

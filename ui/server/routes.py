@@ -10,6 +10,7 @@ from starlette.websockets import WebSocket
 from ui.server.assets import serve_browser_file, serve_plotly
 from ui.server.export_files import TYPES
 from ui.server.exports import EXPORTED, Exports
+from ui.server.hosts import LIVE_PATH
 from ui.server.live_route import LiveRoute
 from ui.server.status import ChildState, Server
 
@@ -41,5 +42,5 @@ def routes(server: Server, live: LiveRoute, exports: Exports) -> list[BaseRoute]
         Route("/gatewatch/plotly.js", serve_plotly),
         Route("/gatewatch/browser/{version}/{name}", serve_browser_file),
         Route("/gatewatch/export/{what}.{form}", export),
-        WebSocketRoute("/gatewatch/live", watch),
+        WebSocketRoute(LIVE_PATH, watch),
     ]

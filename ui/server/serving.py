@@ -18,6 +18,7 @@ from storage.protocol import Reader
 from ui.server import status
 from ui.server.exports import Exports
 from ui.server.headers import SecurityHeaders, content_security_policy, streamlit_start_page
+from ui.server.hosts import KnownHosts
 from ui.server.hub import Hub, StoreWatch
 from ui.server.live_route import LiveRoute
 from ui.server.log_file import LogFile
@@ -38,6 +39,7 @@ class DashboardServer:
         reader_of: Opens the reader of our own database (False) or the sample's (True).
         now_ms: The one clock of the user interface.
         allowed_hosts: Names by which we may be called, asked at each connection.
+        allowed_origins: Pages of other sites that may connect.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class DashboardServer:
         reader_of: Callable[[bool], Reader],
         now_ms: Callable[[], int],
         allowed_hosts: Callable[[], Sequence[str]],
+        allowed_origins: Callable[[], Sequence[str]],
     ) -> None:
         data = Path(settings.database).parent
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -61,6 +64,8 @@ class DashboardServer:
                 True: StoreWatch(lambda: reader_of(True), now_ms, poll_s, settings.http_listen),
             }
         )
+        self._allowed_hosts = allowed_hosts
+        self._allowed_origins = allowed_origins
         tickets = Tickets(PROCESS_KEY, now_ms)
         self._live = LiveRoute(self._hub, tickets, allowed_hosts)
         self._exports = Exports(tickets, reader_of)
@@ -90,7 +95,10 @@ class DashboardServer:
     def middleware(self) -> list[Middleware]:
         """For `st.App`."""
         policy = content_security_policy(streamlit_start_page())
-        return [Middleware(SecurityHeaders, policy=policy)]
+        return [
+            Middleware(SecurityHeaders, policy=policy),
+            Middleware(KnownHosts, allowed=self._allowed_hosts, origins=self._allowed_origins),
+        ]
 
     @contextlib.asynccontextmanager
     async def lifespan(self, _app: Any) -> AsyncIterator[dict[str, Any]]:

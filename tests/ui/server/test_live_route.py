@@ -12,7 +12,7 @@ from domain.windows import MINUTE_MS
 from tests.ui.scripted_reader import NOW_MS, ScriptedReader, live_freshness, totals
 from ui.server import live_route
 from ui.server.hub import Hub, StoreWatch
-from ui.server.live_route import LiveRoute, is_known_host, is_own_origin, issue_live_ticket
+from ui.server.live_route import LiveRoute, issue_live_ticket
 from ui.server.subscription import Subscription
 from ui.server.tickets import Tickets
 
@@ -167,26 +167,6 @@ async def test_pages_of_other_sites_and_names_that_are_not_ours_are_refused(
 
     assert socket.closed
     assert socket.closed[0] == 4403
-
-
-@pytest.mark.parametrize(
-    ("host", "allowed", "expected"),
-    [
-        ("localhost:8501", HOSTS, True),
-        ("LOCALHOST", HOSTS, True),
-        ("[::1]:8501", HOSTS, True),
-        ("localhost.evil.example", HOSTS, False),
-        (None, HOSTS, False),
-        ("anything", (), True),
-    ],
-)
-def test_hosts_are_names_of_ours(host: str | None, allowed: tuple[str, ...], *, expected: bool) -> None:
-    assert is_known_host(host, allowed) is expected
-
-
-def test_an_origin_is_host_and_port() -> None:
-    assert is_own_origin("https://dash.example", "dash.example")
-    assert not is_own_origin("https://dash.example:444", "dash.example")
 
 
 async def test_who_shows_no_ticket_is_closed(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
