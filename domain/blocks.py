@@ -301,3 +301,8 @@ def is_of_block(blocks: Iterable[Block], at_ms: int, *, ip: str | None, consumer
 def scope_of_json(value: Any) -> BlockScope:
     """A scope as it is stored."""
     return msgspec.convert(value, BlockScope)
+
+
+def subjects_on(blocks: Iterable[Block], at_ms: int) -> frozenset[str]:
+    """Everybody who is turned away at an instant: addresses, ranges and consumers' ids."""
+    return frozenset(b.subject for b in blocks if not b.is_dry_run and b.is_on(at_ms))

@@ -19,6 +19,8 @@ from storage.sqlite_reader import SqliteReader
 from storage.sqlite_store import SqliteStore
 from tests.storage.test_recorded_cluster import _recorded_batches, store_all
 
+pytestmark = pytest.mark.e2e
+
 ORDERS_LIMIT = "bbddc4e6-b824-43df-a044-726c3dc17563"
 LOWERED_MS, RESTORED_MS = 1_795_384_794_089, 1_795_384_875_089
 """When the planned limit change and its return were sent (truth.json, admin_timeline)."""

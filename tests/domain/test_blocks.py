@@ -19,6 +19,7 @@ from domain.blocks import (
     overlap,
     parse_subject,
     refusal,
+    subjects_on,
 )
 
 NOW = 1_795_384_800_000
@@ -142,6 +143,8 @@ def test_refusals_of_our_own_making_are_told_apart_by_subject_and_time() -> None
         block(subject="198.51.100.0/24", subject_type="range", is_dry_run=True),
     ]
 
+    assert subjects_on(blocks, NOW + 1) == {"203.0.113.7", "c1"}
+    assert subjects_on(blocks, NOW + 60_000) == {"c1"}
     assert is_of_block(blocks, NOW + 1, ip="203.0.113.7", consumer_id=None)
     assert not is_of_block(blocks, NOW - 1, ip="203.0.113.7", consumer_id=None)
     assert not is_of_block(blocks, NOW + 60_000, ip="203.0.113.7", consumer_id=None)

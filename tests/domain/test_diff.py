@@ -145,7 +145,7 @@ def test_what_was_asked_for_is_there_whatever_else_kong_filled_in() -> None:
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-    max_leaves=10,
+    max_leaves=6,
 )
 entities = st.dictionaries(st.text(max_size=6), json_values, max_size=5)
 
