@@ -88,7 +88,13 @@ def show_events(
         height: In pixels, above which it scrolls.
     """
     is_narrow = chosen_event(frame) is not None
-    places = [place for place in PLACES if place[0] != without and not (is_narrow and place[0] in LEFT_OUT)]
+    places = [
+        (dimension, title, field)
+        for dimension, title, field in PLACES
+        if dimension != without
+        and not (is_narrow and dimension in LEFT_OUT)
+        and any(getattr(row, field) is not None for row in rows)
+    ]
     is_mixed = any(row.kind != "rate-limiting" for row in rows) and not is_narrow
     columns = [
         Column(f"Time ({frame.zone.label(frame.now_ms)})", TIME),
@@ -99,11 +105,12 @@ def show_events(
             "Certainty", hint="Whether a limit of Kong's refused the request, as far as the log can tell."
         ),
     ]
-    if is_narrow:
+    has_certainty = not is_narrow and any(row.certainty for row in rows)
+    if not has_certainty:
         columns.pop()
     chosen = chosen_event(frame)
     table = [
-        _row(frame, row, places, is_mixed=is_mixed, is_narrow=is_narrow, is_chosen=row.seq == chosen)
+        _row(frame, row, places, is_mixed=is_mixed, has_certainty=has_certainty, is_chosen=row.seq == chosen)
         for row in rows
     ]
     show_table(columns, table, key=key, label=label, height=height)
@@ -115,7 +122,7 @@ def _row(
     places: Sequence[tuple[Dimension, str, str]],
     *,
     is_mixed: bool,
-    is_narrow: bool,
+    has_certainty: bool,
     is_chosen: bool,
 ) -> Row:
     at = wording.day_and_clock(row.at_ms, frame.zone) + f".{row.at_ms % 1000:03}"
@@ -127,7 +134,7 @@ def _row(
         *(_place(frame, row, dimension, field) for dimension, _, field in places),
         Cell(words.certainty(row), title=words.why(row), tone="faint" if not row.counted else ""),
     ]
-    if is_narrow:
+    if not has_certainty:
         cells.pop()
     return Row(tuple(cells), href=href, chosen=is_chosen)
 

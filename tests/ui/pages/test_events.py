@@ -84,6 +84,12 @@ def test_a_table_of_refusals_alone_needs_no_kind() -> None:
     assert "Kind" not in titles_of(table)
 
 
+def test_columns_that_would_be_empty_are_left_out() -> None:
+    table = part(run(events=EventPage(rows=(CHANGE,), next_seq=None, total=1)), "table", "gw-events")
+
+    assert titles_of(table) == ["Time (UTC)", "Kind", "What", "Service", "Route"]
+
+
 def test_how_many_match_is_said() -> None:
     assert "2 of 43 events" in said(run())
 
