@@ -21,6 +21,7 @@ import orjson
 
 from bench.input.meter import Meter, machine, ratio
 from bench.input.shapes import is_refusal, trace_entries
+from collector.garbage import look_rarely
 from collector.wire.http_log import decode_http_log
 from settings import load_settings
 from storage.batches import Batch
@@ -55,6 +56,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--violations", type=float, default=0.05)
     parser.add_argument("--bodies", type=int, default=10, help="bodies in one transaction")
     options = parser.parse_args(arguments)
+    look_rarely()
     loads, decode, write = Meter(), Meter(), Meter()
     posted = bodies(options.entries, options.violations)
     with tempfile.TemporaryDirectory() as folder:

@@ -31,6 +31,7 @@ import storage.sqlite_store
 from bench.input.meter import Meter, machine, ratio
 from bench.input.shapes import as_plugin_entry, trace_entries
 from collector.batching import gather
+from collector.garbage import look_rarely
 from collector.wire.stream import BatchFrame, decode_client_frame, decode_stream_items
 from settings import load_settings
 from storage.batches import Batch
@@ -166,6 +167,7 @@ def _run(folder: Path, options: argparse.Namespace) -> None:
     kept = [] if options.alone else rehearse(folder / "rehearsal.db", groups)
     store = SqliteStore(folder / "ours.db", load_settings({}, {}))
     bare = Bare(folder / "bare.db")
+    look_rarely()
     decode, write, ceiling = Meter(), Meter(), Meter()
     for number, group in enumerate(groups):
         if kept and number % 2:

@@ -20,6 +20,7 @@ from collector import VERSION, copies, replay, simulate
 from collector.admission import ConnectionCaps, OncePerMinute, most_connections
 from collector.claim import DatabaseClaim
 from collector.doctor import command as doctor
+from collector.garbage import look_rarely
 from collector.logs import log_to_stderr
 from collector.metrics import Metrics
 from collector.options import collector_parser
@@ -68,6 +69,7 @@ def collect(arguments: list[str]) -> int:
     """
     settings = load_settings(vars(collector_parser().parse_args(arguments)))
     log_to_stderr()
+    look_rarely()
     tokens = read_tokens(settings.token_file)
     secret = None
     if settings.event_hook_secret_file:
