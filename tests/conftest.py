@@ -8,12 +8,18 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-# The same examples every time, so that a red run says something about the change; `make test-slow` draws new ones.
+# The same examples every time, so that a red run says something about the change; `make test-slow` draws
+# new ones.
 # A busy machine is no reason to fail: neither a slow example nor slow drawing does.
 settings.register_profile(
-    "steady", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+    "steady",
+    derandomize=True,
+    max_examples=50,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    print_blob=True,
 )
-settings.register_profile("fresh", settings.get_profile("steady"), derandomize=False)
+settings.register_profile("fresh", settings.get_profile("steady"), derandomize=False, max_examples=500)
 settings.load_profile("fresh" if os.environ.get("FRESH_EXAMPLES") else "steady")  # noqa: TID251 - tests are their own root
 
 ROOT = Path(__file__).resolve().parent.parent
