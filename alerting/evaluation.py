@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from alerting.knowledge import StoredNames, StoredPast
 from alerting.surroundings import DAY_MS, Nodes, Surroundings
+from domain.blocks import Block, Blocked
 from domain.detectors import DETECTORS
 from domain.detectors.findings import Finding, Sample
 from domain.detectors.ledger import Ledger
@@ -65,7 +66,8 @@ class Evaluator:
         self._heard_ms: int | None = None
         self._gap_ms = float(slot_ms)
         self.gaps: Sequence[tuple[int, int]] = ()
-        self.own_blocks: frozenset[str] = frozenset()
+        self.blocks: Sequence[Block] = ()
+        """Our own, those that are over too."""
         self.quiet: Sequence[Quiet] = ()
         self.beat_ms: int | None = None
         """The newest sign of life of a connected stream, where there is one."""
@@ -129,7 +131,7 @@ class Evaluator:
             nodes=self._nodes.at(now_ms),
             invalidations=around.invalidations(now_ms),
             gaps=self.gaps,
-            own_blocks=self.own_blocks,
+            own_blocks=Blocked(self.blocks, now_ms),
             is_feed_dead=self.is_feed_dead(now_ms),
         )
 

@@ -67,6 +67,7 @@ class History:
         evaluator = Evaluator(self._reads, self._rules, self._desk, width_ms, began_ms)
         self.evaluator = evaluator
         evaluator.gaps = self._reads.gaps(from_ms, to_ms)
+        evaluator.blocks = self._reads.blocks(from_ms, to_ms)
         before = self._reads.rare_between(from_ms - 24 * HOUR_MS, from_ms)
         evaluator.take(before)
         chunk_ms = from_ms

@@ -188,12 +188,25 @@ class AlertBook:
             " count = ?, why = ?, state = ?, before = ?, reason = ?, muted = ?, reopened = ?, closed_by = ?,"
             " body = ? WHERE fingerprint = ? AND opened_ms = ? AND state = ? RETURNING incident_id",
             (
-                after.shape, after.severity.value, after.entity, after.last_ms, after.resolved_ms,
-                after.count, after.why, after.state.value,
-                None if after.before is None else after.before.value, after.reason, after.muted, after.reopened, after.closed_by, body_of(after), after.fingerprint,
-                after.opened_ms, "" if before is None else before.state.value,
+                after.shape,
+                after.severity.value,
+                after.entity,
+                after.last_ms,
+                after.resolved_ms,
+                after.count,
+                after.why,
+                after.state.value,
+                None if after.before is None else after.before.value,
+                after.reason,
+                after.muted,
+                after.reopened,
+                after.closed_by,
+                body_of(after),
+                after.fingerprint,
+                after.opened_ms,
+                "" if before is None else before.state.value,
             ),
-        ).fetchone()  # fmt: skip
+        ).fetchone()
         if found is not None:
             return found[0], True
         held = self._connection.execute(

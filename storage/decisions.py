@@ -1,7 +1,7 @@
 """The dashboard's only way to write about alerts: what people decide, who and when.
 
-Every decision is one short transaction. A decision about an incident says in which state the person saw it, and
-is refused when it is not in it any more: of two who click at once, one wins and the other is told. Every
+Every decision is one short transaction. A decision about an incident says in which state the person saw it,
+and is refused when it is not in it any more: of two who click at once, one wins and the other is told. Every
 decision leaves a line in the history.
 """
 
