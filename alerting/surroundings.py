@@ -58,18 +58,7 @@ class Surroundings:
                 self._take_change(event)
 
     def _take_change(self, event: RareEvent) -> None:
-        change = Change(
-            seq=event.seq,
-            at_ms=event.at_ms,
-            entity_type=event.entity_type or event.event.partition(".")[0],
-            entity_id=event.entity_id,
-            entity_name=event.entity_name,
-            operation=event.operation or "update",
-            node=event.node,
-            actor=event.actor,
-            before=_object(event.before),
-            after=_object(event.after),
-        )
+        change = change_of(event)
         if change.entity_type == "upstreams" and change.entity_id and change.entity_name:
             self._upstreams[change.entity_id] = change.entity_name
         late = bool(self.changes) and change.at_ms < self.changes[-1].at_ms
@@ -166,6 +155,22 @@ class Nodes:
                     )
                 )
         return found
+
+
+def change_of(event: RareEvent) -> Change:
+    """A change from its event."""
+    return Change(
+        seq=event.seq,
+        at_ms=event.at_ms,
+        entity_type=event.entity_type or event.event.partition(".")[0],
+        entity_id=event.entity_id,
+        entity_name=event.entity_name,
+        operation=event.operation or "update",
+        node=event.node,
+        actor=event.actor,
+        before=_object(event.before),
+        after=_object(event.after),
+    )
 
 
 def _object(text: str | None) -> dict[str, Any] | None:
