@@ -165,6 +165,14 @@ def _without_mapping(network: Network) -> Network:
     return network
 
 
+def _is_within(inner: Network, outer: Network) -> bool:
+    if isinstance(inner, ipaddress.IPv4Network) and isinstance(outer, ipaddress.IPv4Network):
+        return inner.subnet_of(outer)
+    if isinstance(inner, ipaddress.IPv6Network) and isinstance(outer, ipaddress.IPv6Network):
+        return inner.subnet_of(outer)
+    return False
+
+
 def refusal(
     subject_type: str,
     subject: str,
@@ -285,24 +293,38 @@ def judge_working(seen: Seen) -> Working:
     return Working.SEEN if seen.refused else Working.UNTESTED
 
 
-def is_of_block(blocks: Iterable[Block], at_ms: int, *, ip: str | None, consumer_id: str | None) -> bool:
-    """Whether a refusal at an instant may be of our own making: then it is no sign of anything."""
-    for block in blocks:
-        if block.is_dry_run or not block.is_on(at_ms):
-            continue
-        if block.subject_type == SubjectType.CONSUMER:
-            if consumer_id is not None and block.subject == consumer_id:
-                return True
-        elif ip is not None and overlap(block.subject, ip):
-            return True
-    return False
-
-
 def scope_of_json(value: Any) -> BlockScope:
     """A scope as it is stored."""
     return msgspec.convert(value, BlockScope)
 
 
-def subjects_on(blocks: Iterable[Block], at_ms: int) -> frozenset[str]:
-    """Everybody who is turned away at an instant: addresses, ranges and consumers' ids."""
-    return frozenset(b.subject for b in blocks if not b.is_dry_run and b.is_on(at_ms))
+class Blocked:
+    """Everybody who is turned away at an instant: what is refused to them is of our own making.
+
+    Asked as `"203.0.113.7" in blocked` or `consumer_id in blocked`.
+    """
+
+    __slots__ = ("_ranges", "_subjects")
+
+    def __init__(self, blocks: Iterable[Block], at_ms: int) -> None:
+        on = [b for b in blocks if not b.is_dry_run and b.is_on(at_ms)]
+        self._subjects = {b.subject for b in on}
+        self._ranges = [
+            _without_mapping(ipaddress.ip_network(b.subject))
+            for b in on
+            if b.subject_type == SubjectType.RANGE
+        ]
+
+    def __contains__(self, subject: object) -> bool:
+        """Whether an address, a range or a consumer's id is blocked."""
+        if subject in self._subjects:
+            return True
+        try:
+            asked = _without_mapping(ipaddress.ip_network(str(subject))) if self._ranges else None
+        except ValueError:
+            return False
+        return asked is not None and any(_is_within(asked, held) for held in self._ranges)
+
+    def __bool__(self) -> bool:
+        """Whether anybody is."""
+        return bool(self._subjects)

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from domain.blocks import Block
+from storage.block_rows import read_blocks_between
 from storage.codes import NONE_KEY, RES_CODES, Dim
 from storage.reading import alert_feed as feed
 from storage.reading.connections import Connections
@@ -101,6 +103,11 @@ class AlertReads:
         """Known gaps that touch a span."""
         with self._connections.snapshot() as snapshot:
             return feed.read_gaps(snapshot, from_ms, to_ms)
+
+    def blocks(self, from_ms: int, to_ms: int) -> list[Block]:
+        """Our own blocks that were on at some time of a span."""
+        with self._connections.snapshot() as snapshot:
+            return read_blocks_between(snapshot, from_ms, to_ms)
 
     def entity_names(self) -> dict[tuple[str, str], str]:
         """(collection, id) -> the latest name."""

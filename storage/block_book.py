@@ -8,8 +8,8 @@ import msgspec
 
 from domain.blocks import Block, BlockState, Protected, Touched
 from domain.proposals import Kind
+from storage.block_rows import BLOCK_COLUMNS, to_block
 from storage.change_book import ChangeBook
-from storage.changes_reader import BLOCK_COLUMNS, to_block
 from storage.connection import mapped_errors, transaction
 
 HOUR_MS = 3_600_000

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from domain.blocks import Block, Protected, Touched, scope_of_json
+from domain.blocks import Block, Protected
 from domain.change_actors import ADMIN_CALLED, ADMIN_KIND, UNKNOWN, Actor, AdminCall, How
 from domain.change_verdict import Verdict
 from domain.changes import Change
@@ -17,6 +17,7 @@ from domain.events import Kind
 from domain.kong_entities import collection_of, reference
 from domain.proposals import Proposal
 from domain.windows import Window
+from storage.block_rows import BLOCK_COLUMNS, read_blocks_between, to_block
 from storage.change_book import COLUMNS, to_proposal
 from storage.change_rows import BlockRow, ChangeRow, DriftRow, ListEntry, LogEntry, StepRow
 from storage.codes import FIRST_KEY, KIND_CODES, UNKNOWN_KIND
@@ -39,25 +40,6 @@ LEFT JOIN change_verdicts v ON v.seq = e.seq
 WHERE e.kind = {KIND_CODES[Kind.CRUD]} AND e.kind > 1 AND {{condition}}"""
 _BY_TIME = "events e INDEXED BY events_by_kind JOIN event_details d ON d.seq = e.seq"
 _BY_ENTITY = "event_details d INDEXED BY event_details_by_entity CROSS JOIN events e ON e.seq = d.seq"
-BLOCK_COLUMNS = (
-    "block_id, state, subject_type, subject, label, scope, reason, asked_by, asked_ms, duration_ms,"
-    " is_dry_run, private_allowed, proposal_id, applied_ms, expires_ms, touched, ended_ms, ended_why, lift_id"
-)
-
-
-def to_block(row: Sequence[Any]) -> Block:
-    """A row of `BLOCK_COLUMNS`."""
-    fields = dict(zip(BLOCK_COLUMNS.replace(" ", "").split(","), row, strict=True))
-    touched = fields.pop("touched")
-    return Block(
-        **{
-            **fields,
-            "scope": scope_of_json(json.loads(fields["scope"])),
-            "is_dry_run": bool(fields["is_dry_run"]),
-            "private_allowed": bool(fields["private_allowed"]),
-            "touched": () if touched is None else msgspec.json.decode(touched, type=tuple[Touched, ...]),
-        }
-    )
 
 
 class ChangesReader:
@@ -273,12 +255,7 @@ class ChangesReader:
     def blocks_between(self, window: Window) -> tuple[Block, ...]:
         """Blocks that were on at some time of a window: what they refused is no sign of anything."""
         with self._connections.snapshot() as snapshot:
-            rows = snapshot.rows(
-                f"SELECT {BLOCK_COLUMNS} FROM blocks WHERE applied_ms IS NOT NULL AND is_dry_run = 0"
-                " AND applied_ms < ? AND coalesce(ended_ms, ?) >= ?",
-                (window.to_ms, window.to_ms, window.from_ms),
-            )
-        return tuple(to_block(row) for row in rows)
+            return tuple(read_blocks_between(snapshot, window.from_ms, window.to_ms))
 
     def never_block_list(self, at_ms: int) -> tuple[ListEntry, ...]:
         """Entries that hold at an instant, oldest first."""

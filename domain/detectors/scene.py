@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -120,7 +120,7 @@ class Scene:
     """Of the last hour, oldest first; minutes without any left out."""
     gaps: Sequence[tuple[int, int]] = ()
     """Spans of the last day in which something is missing."""
-    own_blocks: frozenset[str] = frozenset()
+    own_blocks: Container[str] = frozenset()
     """Consumers and addresses that we block ourselves: their refusals are our doing."""
     is_feed_dead: bool = False
     """Nothing arrives from anybody: absence of traffic means nothing now."""

@@ -7,19 +7,18 @@ import pytest
 from domain.blast_radius import Counted, Radius, measure, narrower, sentences
 from domain.blocks import (
     Block,
+    Blocked,
     BlockScope,
     Protected,
     Seen,
     SubjectType,
     Working,
     check_duration,
-    is_of_block,
     judge_working,
     never_blocked,
     overlap,
     parse_subject,
     refusal,
-    subjects_on,
 )
 
 NOW = 1_795_384_800_000
@@ -140,16 +139,18 @@ def test_refusals_of_our_own_making_are_told_apart_by_subject_and_time() -> None
     blocks = [
         block(ended_ms=NOW + 60_000),
         block(subject_type="consumer", subject="c1"),
+        block(subject="192.0.2.0/28", subject_type="range"),
         block(subject="198.51.100.0/24", subject_type="range", is_dry_run=True),
     ]
+    before, during, later = (Blocked(blocks, NOW + ms) for ms in (-1, 1, 60_000))
 
-    assert subjects_on(blocks, NOW + 1) == {"203.0.113.7", "c1"}
-    assert subjects_on(blocks, NOW + 60_000) == {"c1"}
-    assert is_of_block(blocks, NOW + 1, ip="203.0.113.7", consumer_id=None)
-    assert not is_of_block(blocks, NOW - 1, ip="203.0.113.7", consumer_id=None)
-    assert not is_of_block(blocks, NOW + 60_000, ip="203.0.113.7", consumer_id=None)
-    assert is_of_block(blocks, NOW + 1, ip="192.0.2.1", consumer_id="c1")
-    assert not is_of_block(blocks, NOW + 1, ip="198.51.100.9", consumer_id=None)
+    assert [bool(b) for b in (before, during, later)] == [False, True, True]
+    assert [("203.0.113.7" in b) for b in (before, during, later)] == [False, True, False]
+    assert "c1" in during
+    assert "192.0.2.9" in during
+    assert "192.0.2.0/24" not in during, "most of it is not"
+    assert "192.0.2.99" not in during
+    assert "198.51.100.9" not in during, "a dry run blocks nobody"
 
 
 # ---- blast radius
