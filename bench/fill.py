@@ -96,7 +96,12 @@ def main(arguments: list[str]) -> Path:
 
 
 def fill(
-    path: Path, events: int, days: int = DAYS, *, passed_a_minute: int = PASSED_A_MINUTE, quiet: bool = False
+    path: Path,
+    events: int,
+    days: int = DAYS,
+    *,
+    passed_a_minute: float = PASSED_A_MINUTE,
+    quiet: bool = False,
 ) -> Path:
     """Make the file. It gets its name when it is complete."""
     unfinished = path.with_suffix(".unfinished")
@@ -116,7 +121,7 @@ def fill(
 
 
 def _fill(
-    connection: sqlite3.Connection, events: int, days: int, passed_a_minute: int, progress: Progress
+    connection: sqlite3.Connection, events: int, days: int, passed_a_minute: float, progress: Progress
 ) -> None:
     random = np.random.default_rng(20_260_113)
     indexes = connection.execute(
@@ -220,7 +225,7 @@ class Filler:
         world: World,
         random: np.random.Generator,
         days: int,
-        passed_a_minute: int,
+        passed_a_minute: float,
     ) -> None:
         self._connection = connection
         self._world = world
@@ -276,7 +281,7 @@ class Filler:
     def _passed(self, start_ms: int, end_ms: int) -> dict[str, np.ndarray]:
         """So many combinations a minute, some of them many requests."""
         random, world = self._random, self._world
-        how_many = self._passed_a_minute * ((end_ms - start_ms) // MINUTE_MS)
+        how_many = round(self._passed_a_minute * ((end_ms - start_ms) // MINUTE_MS))
         consumer, ip, route, _, node = self._who(how_many)
         return {
             "consumer": consumer,

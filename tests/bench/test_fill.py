@@ -16,7 +16,7 @@ from storage.sqlite_reader import SqliteReader
 from tests.storage.filling import opened, put, refusal, row, rows
 from tests.storage.recount import stored_activity, stored_cells
 
-EVENTS = 600
+EVENTS = 300
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setattr(fill, "CONSUMERS", 80)
         patch.setattr(fill, "ADDRESSES", 2_000)
         patch.setattr(fill, "INVALIDATIONS", 100)
-        yield fill.fill(found, EVENTS, days=2, passed_a_minute=1, quiet=True)
+        yield fill.fill(found, EVENTS, days=2, passed_a_minute=0.1, quiet=True)
 
 
 def test_every_refusal_is_in_the_totals_and_among_the_events(path: Path) -> None:

@@ -125,7 +125,7 @@ QUESTIONS = st.lists(
 
 
 @pytest.mark.parametrize("engine", list(ENGINES))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(story=stories(), questions=QUESTIONS)
 def test_every_answer_equals_a_recount(engine: str, story: Any, questions: Any) -> None:
     batches, packed_after = story

@@ -119,8 +119,8 @@ QUESTIONS: dict[str, Callable[[SqliteReader, Filters], Any]] = {
     "breakdown": lambda r, f: [r.breakdown(dimension, WINDOW, f) for dimension in Dimension],
     "series": lambda r, f: [
         r.series(WINDOW, f, dimension, width_ms)
-        for dimension in (*Dimension, None)
-        for width_ms in (MINUTE_MS, HOUR_MS, DAY_MS)
+        for dimension in (Dimension.IP, Dimension.ROUTE, None)
+        for width_ms in (MINUTE_MS, DAY_MS)
     ],
     "pairs": lambda r, f: r.pairs(Dimension.SERVICE, Dimension.ROUTE, WINDOW, f),
     "spread": lambda r, f: r.spread(Dimension.CONSUMER, Dimension.IP, ("acme",), WINDOW, f),

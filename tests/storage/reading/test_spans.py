@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.windows import DAY_MS, HOUR_MS, MINUTE_MS, Window
@@ -20,6 +20,7 @@ WINDOWS = st.tuples(st.integers(0, 14 * DAY_MS), st.integers(0, 14 * DAY_MS)).ma
 )
 
 
+@settings(max_examples=50)
 @given(window=WINDOWS, kept=KEPT)
 def test_spans_touch_and_hold_the_window(window: Window, kept: Kept) -> None:
     found = spans(window, kept)
@@ -33,6 +34,7 @@ def test_spans_touch_and_hold_the_window(window: Window, kept: Kept) -> None:
         assert not found
 
 
+@settings(max_examples=50)
 @given(window=WINDOWS, kept=KEPT)
 def test_no_span_reads_what_was_cleared_away(window: Window, kept: Kept) -> None:
     for span in spans(window, kept):
@@ -40,6 +42,7 @@ def test_no_span_reads_what_was_cleared_away(window: Window, kept: Kept) -> None
         assert span.res == 3 or span.from_s * 1000 >= kept.from_ms[span.res]
 
 
+@settings(max_examples=50)
 @given(window=WINDOWS, kept=KEPT)
 def test_an_exact_window_is_not_widened(window: Window, kept: Kept) -> None:
     found = spans(window, kept)
