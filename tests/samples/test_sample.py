@@ -105,6 +105,7 @@ def test_it_shows_refusals_of_every_kind_changes_purges_and_a_node_that_dies(who
     assert any(plugin.name == "request-termination" for plugin in whole.plugins)
 
 
+@pytest.mark.e2e
 def test_two_playings_of_it_are_two_lives_of_a_gateway() -> None:
     """Nothing of the second is taken for a repetition of the first, and both count alike."""
     runs = [sent_by(start_ms) for start_ms in (1_800_000_000_000, 1_800_000_300_000)]

@@ -17,7 +17,7 @@ START_MS = 1_800_014_400_000
 
 def played(*scenarios: str) -> list[dict[str, Any]]:
     plan = Plan(seed=7, start_ms=START_MS, rate=20, scenarios=scenarios)
-    return [item for _, item in takewhile(lambda found: found[0] < START_MS + 60_000, items(plan))]
+    return [item for _, item in takewhile(lambda found: found[0] < START_MS + 30_000, items(plan))]
 
 
 def written(path: Path, found: list[dict[str, Any]]) -> list[dict[str, Any]]:

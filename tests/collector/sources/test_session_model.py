@@ -261,7 +261,7 @@ class Delivery(RuleBasedStateMachine):
 
 
 TestDelivery = Delivery.TestCase
-TestDelivery.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestDelivery.settings = settings(stateful_step_count=40)
 
 
 def test_the_model_notices_a_session_that_stores_twice(monkeypatch: pytest.MonkeyPatch) -> None:

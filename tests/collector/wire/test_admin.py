@@ -13,6 +13,8 @@ from collector.wire.admin import (
     decode_status,
     decode_target_health,
     silence_decoded,
+    status_seen,
+    upstream_of,
 )
 from collector.wire.admin_lists import decode_page, entities_decoded, plugins_decoded
 from domain.errors import DecodeError
@@ -57,6 +59,96 @@ def test_a_node_says_who_it_is() -> None:
         "trusted_ips": ["0.0.0.0/0"],
         "pg_password": "[redacted]",
     }
+
+
+def test_a_plugin_that_is_in_use_and_not_installed_is_missing() -> None:
+    plugins = {
+        "plugins": {"available_on_server": {"gatewatch": {}}, "enabled_in_cluster": ["b", "gatewatch"]}
+    }
+
+    facts = decode_about(body(ABOUT | plugins), at_ms=NOW_MS).node.facts
+
+    assert facts == {"plugins_missing": ["b"], "has_our_plugin": True}
+    assert decode_about(body(ABOUT), at_ms=NOW_MS).node.facts == {
+        "plugins_missing": [],
+        "has_our_plugin": False,
+    }
+
+
+def test_a_node_that_does_not_say_what_it_has_installed_misses_nothing() -> None:
+    about = ABOUT | {"plugins": {"enabled_in_cluster": ["rate-limiting"]}}
+
+    assert decode_about(body(about), at_ms=NOW_MS).node.facts["plugins_missing"] == []
+
+
+@pytest.mark.parametrize(
+    ("role", "database", "expected"),
+    [
+        ("traditional", "postgres", "traditional"),
+        ("traditional", "off", "dbless"),
+        ("data_plane", "off", "data_plane"),
+        ("control_plane", "postgres", "control_plane"),
+    ],
+)
+def test_a_node_without_a_database_has_a_role_of_its_own(role: str, database: str, expected: str) -> None:
+    about = ABOUT | {"configuration": {"role": role, "database": database}}
+
+    assert decode_about(body(about), at_ms=NOW_MS).node.role == expected
+
+
+def test_a_status_is_a_sign_of_life_of_the_node_it_was_asked_for() -> None:
+    status = decode_status(
+        body({"server": {}, "memory": {"workers_lua_vms": [{}]}, "database": {"reachable": True}})
+    )
+
+    seen = status_seen(status, at_ms=NOW_MS, asked_at="http://a:8001", node="n-1")
+
+    assert (seen.node, seen.address, seen.at_ms, seen.asked_ms) == ("n-1", "http://a:8001", NOW_MS, NOW_MS)
+    assert (seen.workers, seen.database_reachable, seen.config_hash) == (1, True, None)
+
+
+@pytest.mark.parametrize(
+    ("path", "upstream"),
+    [
+        ("/upstreams/orders/health", "orders"),
+        ("/upstreams/a%2Fb/health/", "a/b"),
+        ("/upstreams/orders", None),
+        ("/upstreams/orders/targets", None),
+        ("/services/orders/health", None),
+        ("/", None),
+    ],
+)
+def test_the_upstream_is_in_the_path(path: str, upstream: str | None) -> None:
+    assert upstream_of(path) == upstream
+
+
+def test_targets_are_as_the_node_that_answers_sees_them() -> None:
+    states = {"data": [{"target": "a:1", "health": "HEALTHY"}, {"target": "b:1", "health": "DNS_ERROR"}]}
+
+    found = answer_decoded("/upstreams/orders/health", states | {"node_id": "n-1"}, at_ms=NOW_MS)
+
+    assert [(t.node, t.upstream, t.target, t.health, t.at_ms) for t in found.targets] == [
+        ("n-1", "orders", "a:1", "healthy", NOW_MS),
+        ("n-1", "orders", "b:1", "dns_error", NOW_MS),
+    ]
+    assert (found.nodes, found.entities) == ([], [])
+
+
+def test_a_data_plane_belongs_to_the_control_plane_that_was_asked() -> None:
+    item = {"id": "a", "last_seen": 1_795_384_690, "ip": "10.0.0.9"}
+
+    [seen] = decode_data_planes(body({"data": [item]}), at_ms=NOW_MS, asked_at="http://cp:8001")[0]
+
+    assert (seen.address, seen.asked_ms, seen.at_ms) == ("http://cp:8001", NOW_MS, NOW_MS - 10_000)
+    assert seen.facts == {"ip": "10.0.0.9"}
+
+
+def test_a_silence_may_say_nothing_about_the_node() -> None:
+    [seen] = silence_decoded(
+        "HTTP 401", at_ms=NOW_MS, asked_at="http://b:8001", is_telling=False, via="data-planes"
+    ).nodes
+
+    assert (seen.is_telling, seen.via, seen.asked_ms) == (False, "data-planes", NOW_MS)
 
 
 def test_an_older_kong_lists_its_plugins() -> None:

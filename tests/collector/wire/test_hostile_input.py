@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from collector.wire.admin import (
@@ -36,6 +36,8 @@ NOW_MS = 1_795_384_700_000
 FOLDER = Path(__file__).parents[2] / "fixtures/payloads"
 PAYLOADS = [path.read_bytes() for path in sorted(FOLDER.glob("*.json"))]
 MIB = 1_048_576
+LONG = 150_000
+DEEP = frozenset(("http_log", "generic", "items", "page"))
 LONGEST = 20 * MAX_TEXT_CHARS
 """No column is longer, however it was put together or escaped."""
 
@@ -101,8 +103,10 @@ def check_column(name: str, value: Any) -> None:
 
 
 def check(body: bytes) -> None:
-    """Through every decoder."""
+    """Through every decoder; what is long through those that look further than its outside."""
     for name, decode in DECODERS.items():
+        if len(body) > LONG and name not in DEEP:
+            continue
         if name == "items" and not is_json(body):
             continue
         try:
@@ -225,7 +229,6 @@ JUNK = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None)
 @given(JUNK)
 def test_no_json_breaks_a_decoder(value: Any) -> None:
     try:
@@ -252,13 +255,11 @@ def mutated(value: Any) -> st.SearchStrategy[Any]:
     return junk
 
 
-@settings(max_examples=150, deadline=None)
 @given(st.sampled_from(PAYLOADS).flatmap(lambda raw: mutated(orjson.loads(raw))))
 def test_no_change_of_a_payload_of_kongs_breaks_a_decoder(value: Any) -> None:
     check(orjson.dumps(value))
 
 
-@settings(max_examples=150, deadline=None)
 @given(st.sampled_from(PAYLOADS), st.data())
 def test_no_damage_to_a_payload_of_kongs_breaks_a_decoder(raw: bytes, data: st.DataObject) -> None:
     place = data.draw(st.integers(0, len(raw) - 1))

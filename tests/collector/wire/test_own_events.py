@@ -184,6 +184,26 @@ def test_a_sign_of_life_tells_about_its_node(name: str, via: str) -> None:
     }
 
 
+def test_a_heartbeat_tells_how_its_sender_is() -> None:
+    [seen] = decoded(
+        kind="cluster",
+        event="node_heartbeat",
+        node="n1",
+        heartbeat_s=30,
+        plugin_version="0.1.0",
+        queue={"events": 12, "bytes": 3_400},
+        dropped={"queue_full": 5},
+    ).nodes
+
+    assert seen.every_s == 30
+    assert seen.facts == {
+        "plugin_version": "0.1.0",
+        "queue_events": 12,
+        "queue_bytes": 3_400,
+        "dropped": {"queue_full": 5},
+    }
+
+
 def test_a_sign_of_life_of_nobody_tells_of_nobody() -> None:
     assert decoded(kind="cluster", event="node_heartbeat").nodes == []
 
