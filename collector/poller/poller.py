@@ -18,7 +18,7 @@ from collector.tokens import read_secret_file
 from collector.writer import Writer
 from domain.errors import StoreBusy
 from domain.events import Decoded
-from settings import Settings
+from settings import Settings, SettingValueError
 from storage.batches import Batch
 
 WAY = "admin-api"
@@ -98,9 +98,12 @@ def read_admin_token(settings: Settings) -> str | None:
     """The token that Kong Enterprise asks for at its Admin API; None without a file.
 
     Raises:
-        SettingValueError: The file cannot be read, others may read it, or it is empty.
+        SettingValueError: The file cannot be read, others may read it, or it holds no token.
     """
-    if not settings.admin_token_file:
+    path = settings.admin_token_file
+    if not path:
         return None
-    text = read_secret_file(settings.admin_token_file, "admin token file").strip()
-    return text or None
+    token = read_secret_file(path, "admin token file").strip()
+    if not token or not token.isascii() or not token.isprintable():
+        raise SettingValueError(f"admin token file {path} holds no token: one line of ASCII expected")
+    return token

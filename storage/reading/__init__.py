@@ -9,6 +9,7 @@
 - `sums`: totals per name in a window
 - `totals`, `series`, `tops`, `pairs`, `kinds`: the questions that sums answer
 - `event_rows`, `event_search`, `event_pages`: stored events
+- `nodes`, `caches`: the questions of those pages
 - `entities`, `freshness`, `markers`, `trouble`, `health`: the other questions
 
 Every question gets a `Snapshot`: one short read transaction, so that its numbers belong together.

@@ -3,6 +3,7 @@
 - `keys`: words -> small integers
 - `entities`: names over time; `places`: whose request it was and where it went
 - `event_rows`, `details`: events into rows; `hooks`: which repeats count
+- `nodes`, `targets`: states of nodes and of upstreams' targets, once per change
 - `resends`: log entries that came before
 - `rollups`: totals; `packs`: totals of hours and days that are over
 - `sources`: cursors, senders, gaps, quarantine, the collector's status
