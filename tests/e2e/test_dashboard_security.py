@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -76,3 +77,22 @@ def test_no_page_breaks_its_own_policy_or_asks_another_site(served: Dashboard, b
     page.close()
 
     assert broken == []
+
+
+def test_behind_a_proxy_only_those_whom_it_names_see_anything(tmp_path: Path, browser: Any) -> None:
+    headers = '{"X-Forwarded-Email": "email"}'
+    with running_dashboard(tmp_path, STREAMLIT_SERVER_TRUSTED_USER_HEADERS=headers) as running:
+        stranger = browser.new_context()
+        page = stranger.new_page()
+        page.goto(running.url)
+        page.get_by_text("did not say who you are").wait_for(timeout=30_000)
+        seen = page.locator(".st-key-gw-nav").count()
+        stranger.close()
+
+        named = browser.new_context(extra_http_headers={"X-Forwarded-Email": "ana@example.com"})
+        page = named.new_page()
+        page.goto(running.url)
+        page.locator(".st-key-gw-nav").wait_for(timeout=30_000)
+        named.close()
+
+    assert seen == 0
