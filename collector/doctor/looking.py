@@ -18,7 +18,7 @@ from domain.errors import DecodeError
 from domain.events import NodeSeen
 
 MOST_PAGES = 20
-"""Of any list: 20,000 entities tell enough."""
+"""Of any list, so 20,000 entities; of a longer list nothing is said, as a part of it could mislead."""
 
 
 class Looked(msgspec.Struct, kw_only=True):
@@ -91,7 +91,7 @@ async def _list(client: httpx.AsyncClient, address: AdminAddress, name: str) -> 
             return None
         items += page.items
         path = sized(page.next_path)
-    return items
+    return items if path is None else None
 
 
 async def _data_planes(
