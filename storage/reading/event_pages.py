@@ -28,6 +28,12 @@ INDEXES = {Dim.IP: "events_by_ip", Dim.CONSUMER: "events_by_consumer"}
 """In the order in which they are preferred: an address usually has fewer events than a consumer."""
 
 
+_BLOCKS = (
+    "SELECT block, min_at_ms, max_at_ms FROM event_blocks WHERE block >= ? AND block <= ?"
+    " AND max_at_ms >= ? AND min_at_ms < ? ORDER BY block DESC LIMIT ?"
+)
+
+
 class Walked(NamedTuple):
     """What a walk downwards found."""
 
@@ -117,16 +123,15 @@ def _walk_blocks(snapshot: Snapshot, search: Search, lowest: int, highest: int, 
 def _runs(snapshot: Snapshot, search: Search, lowest: int, highest: int) -> Iterator[tuple[int, int]]:
     """Blocks that can hold something, newest first, as runs (first, last) of at most 16."""
     window = search.query.window
-    blocks = snapshot.rows(
-        "SELECT block, min_at_ms, max_at_ms FROM event_blocks WHERE block >= ? AND block <= ?"
-        " AND max_at_ms >= ? AND min_at_ms < ? ORDER BY block DESC",
-        (lowest >> BLOCK_BITS, (highest - 1) >> BLOCK_BITS, window.from_ms, window.to_ms),
+    lowest_block, next_block = lowest >> BLOCK_BITS, (highest - 1) >> BLOCK_BITS
+    first = snapshot.rows(
+        _BLOCKS, (lowest_block, next_block, window.from_ms, window.to_ms, BLOCKS_BEFORE_ASKING)
     )
-    for block, _, _ in blocks[:BLOCKS_BEFORE_ASKING]:
+    for block, _, _ in first:
         yield block, block
-    rest = blocks[BLOCKS_BEFORE_ASKING:]
-    if not rest:
+    if len(first) < BLOCKS_BEFORE_ASKING:
         return
+    rest = snapshot.rows(_BLOCKS, (lowest_block, first[-1][0] - 1, window.from_ms, window.to_ms, -1))
     places = read_places(snapshot, search)
     run: tuple[int, int] | None = None
     for block, min_at_ms, max_at_ms in rest:
