@@ -170,6 +170,13 @@ SETTINGS: tuple[Setting, ...] = (
         86_400,
     ),
     Setting(
+        "notify_file",
+        "",
+        "path",
+        "TOML file of receivers and subscriptions (docs/notifications.md); without it nobody is told",
+    ),
+    Setting("dashboard_url", "", "URL", "where people reach the dashboard, for links in messages"),
+    Setting(
         "query_deadline_ms",
         2_000,
         "milliseconds",
@@ -218,6 +225,8 @@ class Settings:
     approve_own_changes: bool
     never_block: tuple[str, ...]
     drift_check_s: int
+    notify_file: str
+    dashboard_url: str
     query_deadline_ms: int
     hub_poll_ms: int
     start_collector: bool

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from alerting.notifiers.notifier import DeliveryFailed
+from alerting.notifier import DeliveryFailed
 
 TIMEOUT_S = 10.0
 MOST_ANSWER_BYTES = 4_096

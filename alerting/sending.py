@@ -63,7 +63,7 @@ class Sender:
                 self._notifiers[name] = open_one(receiver)
             except SettingValueError as error:
                 self._faults[name] = str(error)
-                log.error("receiver %s cannot be used: %s", name, error)
+                log.warning("receiver %s cannot be used: %s", name, error)
         book.set_receivers(
             [(name, receiver.kind, shown(receiver)) for name, receiver in routes.receivers.items()], now_ms()
         )
@@ -160,10 +160,19 @@ class Sender:
                 continue
             message = trial_message(receiver, request.asked_by, now_ms)
             row = OutboxRow(
-                message_id=self._make_id(), receiver=receiver, kind="test", incident_id=None, subscription=None,
-                made_ms=now_ms, due_ms=now_ms, attempts=0, state="waiting", ended_ms=None, error=None,
+                message_id=self._make_id(),
+                receiver=receiver,
+                kind="test",
+                incident_id=None,
+                subscription=None,
+                made_ms=now_ms,
+                due_ms=now_ms,
+                attempts=0,
+                state="waiting",
+                ended_ms=None,
+                error=None,
                 body={},
-            )  # fmt: skip
+            )
             self._book.add(
                 NewMessage(
                     message_id=row.message_id,
@@ -190,7 +199,7 @@ class Sender:
             self.dead_man_error = ""
         except (DeliveryFailed, SettingValueError) as error:
             if not self.dead_man_error:
-                log.error("the dead man's switch does not take our sign of life: %s", error)
+                log.warning("the dead man's switch does not take our sign of life: %s", error)
             self.dead_man_error = str(error)
 
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
+from alerting.threads import AlertThreads
 from changes.thread import ChangeThread
 from collector import VERSION, copies, replay, simulate
 from collector.admission import ConnectionCaps, OncePerMinute, most_connections
@@ -155,6 +156,7 @@ class Collector:
         )
         self._poller = AdminPoller(settings, self._writer, metrics, time.monotonic, now_ms)
         self._changes = ChangeThread(settings, now_ms)
+        self._alerts = AlertThreads(settings, now_ms)
         app = application(intake, self._report.healthz, self._report.metrics)
         self._http = HttpServer(app, caps, self._stream.refuse, tls)
         self._report.watch(self._writer, self._stream)
@@ -173,6 +175,7 @@ class Collector:
         await self._http.start(self._sockets[1])
         self._poller.start()
         self._changes.start()
+        self._alerts.start()
         identity = self._identity
         ready = f"collector ready ws={identity.ws} http={identity.http} database={identity.database}"
         print(ready, flush=True)  # noqa: T201 - other programs wait for this line
@@ -182,7 +185,7 @@ class Collector:
 
     async def _stop(self) -> None:
         self._report.is_stopping = True
-        await asyncio.gather(self._poller.stop(), self._changes.stop())
+        await asyncio.gather(self._poller.stop(), self._changes.stop(), self._alerts.stop())
         await asyncio.gather(self._stream.stop(DRAIN_LIMIT_S), self._http.stop())
         await self._writer.stop()
 

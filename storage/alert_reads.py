@@ -109,6 +109,14 @@ class AlertReads:
         with self._connections.snapshot() as snapshot:
             return read_blocks_between(snapshot, from_ms, to_ms)
 
+    def arrivals(self) -> list[tuple[str, str, bool | None, int | None, int | None]]:
+        """(source, way, whether it is connected, last received, last sign of life) of every source."""
+        with self._connections.snapshot() as snapshot:
+            rows = snapshot.rows(
+                "SELECT source, way, connected, last_received_ms, last_beat_ms FROM sources LIMIT 5000"
+            )
+        return [(row[0], row[1], None if row[2] is None else bool(row[2]), row[3], row[4]) for row in rows]
+
     def entity_names(self) -> dict[tuple[str, str], str]:
         """(collection, id) -> the latest name."""
         with self._connections.snapshot() as snapshot:

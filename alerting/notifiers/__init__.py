@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from alerting.notifier import DeliveryFailed, Notifier
 from alerting.notifiers import append, email, others, slack, webhook
-from alerting.notifiers.notifier import DeliveryFailed, Notifier
 from alerting.receivers import Receiver
 
 _KINDS: dict[str, Callable[[Receiver], Notifier]] = {

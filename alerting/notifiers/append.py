@@ -10,7 +10,7 @@ import json
 import os
 from pathlib import Path
 
-from alerting.notifiers.notifier import DeliveryFailed
+from alerting.notifier import DeliveryFailed
 from alerting.outgoing import Outgoing, instant
 from alerting.receivers import Receiver
 

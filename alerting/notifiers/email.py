@@ -11,7 +11,7 @@ import smtplib
 import ssl
 from email.message import EmailMessage
 
-from alerting.notifiers.notifier import DeliveryFailed
+from alerting.notifier import DeliveryFailed
 from alerting.outgoing import Outgoing
 from alerting.receivers import Receiver, read_secret
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import apprise
 
-from alerting.notifiers.notifier import DeliveryFailed
+from alerting.notifier import DeliveryFailed
 from alerting.outgoing import Outgoing
 from alerting.receivers import Receiver, read_secret
 from settings import SettingValueError
