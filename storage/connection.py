@@ -64,6 +64,7 @@ def _prepare_writer(connection: sqlite3.Connection, path: Path) -> None:
         "foreign_keys=ON",
         "trusted_schema=OFF",
         "temp_store=MEMORY",
+        "automatic_index=OFF",  # SQLite would read a whole table to make one: no query of ours needs that
         f"cache_size=-{CACHE_KIB}",
         f"wal_autocheckpoint={AUTOCHECKPOINT_PAGES}",
         f"journal_size_limit={JOURNAL_LIMIT_BYTES}",

@@ -170,12 +170,16 @@ CREATE INDEX keys_merged ON keys (same_as) WHERE same_as IS NOT NULL;
 CREATE INDEX entity_names_by_name ON entity_names (entity_type, name);
 -- the same event by another way, and events by request id
 CREATE UNIQUE INDEX events_by_id ON events (id);
+-- events whose own id does not hold the request's, by that
+CREATE INDEX events_by_request ON events (request_id) WHERE request_id IS NOT NULL;
 -- a consumer's events, newest arrival first
 CREATE INDEX events_by_consumer ON events (consumer) WHERE consumer > 1;
 -- an address's events, newest arrival first
 CREATE INDEX events_by_ip ON events (ip) WHERE ip > 1;
 -- markers, the last change, and pages of the kinds that are rare
 CREATE INDEX events_by_kind ON events (kind, at_ms) WHERE kind > 1;
+-- which blocks hold a span: events near a hook, events to be judged again, samples for an alert
+CREATE INDEX event_blocks_by_end ON event_blocks (max_at_ms);
 -- "at least", and what an exact event takes the count of
 CREATE INDEX events_inexact ON events (at_ms) WHERE inexact = 1;
 -- one consumer's or one address's past

@@ -17,7 +17,8 @@ NEAR_MS = 10_000
 """Twice the five seconds of a hook, for clocks that differ."""
 
 _EXACT = """
-SELECT 1 FROM event_blocks b JOIN events e ON e.seq >= b.block << {bits} AND e.seq < (b.block + 1) << {bits}
+SELECT 1 FROM event_blocks b CROSS JOIN events e NOT INDEXED
+    ON e.seq >= b.block << {bits} AND e.seq < (b.block + 1) << {bits}
 WHERE b.max_at_ms >= :from_ms AND b.min_at_ms <= :to_ms AND e.at_ms BETWEEN :from_ms AND :to_ms
     AND e.inexact = 0 AND e.certainty IN (1, 2) AND {who}
 LIMIT 1"""

@@ -66,7 +66,7 @@ class Retention:
         gone = 0
         while gone < most:
             row = self._connection.execute(
-                "SELECT block, max_at_ms FROM event_blocks WHERE max_at_ms < ? ORDER BY block LIMIT 1",
+                "SELECT block, max_at_ms FROM event_blocks WHERE +max_at_ms < ? ORDER BY block LIMIT 1",
                 (before_ms,),
             ).fetchone()
             if row is None:
