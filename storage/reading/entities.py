@@ -6,10 +6,11 @@ import json
 from typing import Any
 
 from domain.filters import Dimension
-from storage.codes import DIM_OF, ENTITY_TYPE_OF, FIRST_KEY, Dim
+from storage.codes import DIM_OF, ENTITY_TYPE_OF, FIRST_KEY, WIDTHS_S, Dim
 from storage.packing import prefix_of
 from storage.reading.connections import Snapshot
-from storage.reading.words import Word, as_list, keys_of, read_merged, read_words, tokens_of
+from storage.reading.sums import MANY
+from storage.reading.words import Word, keys_of, read_merged, read_words, tokens_of
 from storage.rows import Entity
 
 SEARCHED = (Dimension.CONSUMER, Dimension.IP, Dimension.SERVICE, Dimension.ROUTE)
@@ -84,22 +85,31 @@ def _attributes(dim: Dim, word: Word, text: str | None) -> dict[str, Any]:
 
 def _seen(snapshot: Snapshot, dim: Dim, key: int) -> tuple[int | None, int | None]:
     """First and last bucket in which it did anything, as narrow as is still kept."""
-    found: list[int | None] = []
     keys = [key, *(k for (k,) in snapshot.rows("SELECT key_id FROM keys WHERE same_as = ?", (key,)))]
-    for least_or_most, order in (("min", "ASC"), ("max", "DESC")):
-        from_s, to_s = -(2**62), 2**62
-        for res, width_s in ((3, 86_400), (2, 3_600), (1, 60), (0, 10)):
-            bucket_s = snapshot.value(
-                f"SELECT {least_or_most}(b) FROM (SELECT (SELECT bucket_s FROM activity"
-                " WHERE dim = ?1 AND key = j.value AND res = ?2 AND bucket_s >= ?3 AND bucket_s < ?4"
-                f" ORDER BY bucket_s {order} LIMIT 1) AS b FROM json_each(?5) j)",
-                (dim, res, from_s, to_s, as_list(keys)),
-            )
-            if bucket_s is None:
-                break
-            from_s, to_s = bucket_s, bucket_s + width_s
-        found.append(None if from_s == -(2**62) else from_s * 1000)
-    return found[0], found[1]
+    first_s = min((s for k in keys if (s := _edge_s(snapshot, dim, k, "ASC")) is not None), default=None)
+    last_s = max((s for k in keys if (s := _edge_s(snapshot, dim, k, "DESC")) is not None), default=None)
+    return (
+        None if first_s is None else first_s * 1000,
+        None if last_s is None else last_s * 1000,
+    )
+
+
+def _edge_s(snapshot: Snapshot, dim: Dim, key: int, order: str) -> int | None:
+    """The day, in it the hour, in it the minute, in it the ten seconds."""
+    # of few names each bucket holds few rows; of many there is an index by name
+    index = "INDEXED BY activity_by_key" if dim in MANY else ""
+    known = " AND dim BETWEEN 1 AND 2" if dim in MANY else ""
+    found, from_s, to_s = None, -(2**62), 2**62
+    for res in reversed(range(len(WIDTHS_S))):
+        bucket_s = snapshot.value(
+            f"SELECT bucket_s FROM activity {index} WHERE dim = {int(dim)}{known} AND key = ? AND res = ?"
+            f" AND bucket_s >= ? AND bucket_s < ? ORDER BY bucket_s {order} LIMIT 1",
+            (key, res, from_s, to_s),
+        )
+        if bucket_s is None:
+            break
+        found, from_s, to_s = bucket_s, bucket_s, bucket_s + WIDTHS_S[res]
+    return found
 
 
 def search(snapshot: Snapshot, text: str, limit: int) -> tuple[Entity, ...]:

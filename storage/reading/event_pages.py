@@ -16,6 +16,7 @@ from storage.reading.connections import Snapshot
 from storage.reading.event_rows import COLUMNS
 from storage.reading.event_search import Search, read_places
 from storage.reading.restriction import FEW
+from storage.reading.words import as_list
 
 BLOCKS_BEFORE_ASKING = 8
 """Blocks read before the totals are asked where the rest is: most pages are full by then."""
@@ -47,6 +48,8 @@ def walk(snapshot: Snapshot, search: Search, from_seq: int, before_seq: int | No
     """Find at most `limit` events with `from_seq` <= seq < `before_seq`."""
     if search.is_impossible or limit <= 0:
         return Walked([], None)
+    if search.seqs is not None:
+        return _walk_seqs(snapshot, search, search.seqs, from_seq, before_seq, limit)
     window = search.query.window
     hull = snapshot.row(
         "SELECT min(block), max(block) FROM event_blocks"
@@ -62,6 +65,22 @@ def walk(snapshot: Snapshot, search: Search, from_seq: int, before_seq: int | No
             if included == dim and len(keys) <= FEW and min(keys) >= FIRST_KEY:
                 return _walk_keys(snapshot, search, dim, index, keys, lowest, highest, limit)
     return _walk_blocks(snapshot, search, lowest, highest, limit)
+
+
+def _walk_seqs(
+    snapshot: Snapshot,
+    search: Search,
+    seqs: tuple[int, ...],
+    from_seq: int,
+    before_seq: int | None,
+    limit: int,
+) -> Walked:
+    rows = snapshot.rows(
+        f"SELECT {_columns()} FROM json_each(?) j CROSS JOIN events e ON e.seq = j.value"
+        f" WHERE e.seq >= ? AND e.seq < ? AND {search.condition} ORDER BY e.seq DESC LIMIT ?",
+        (as_list(seqs), from_seq, 2**62 if before_seq is None else before_seq, *search.values, limit),
+    )
+    return Walked(rows, rows[-1][0] if len(rows) == limit else None)
 
 
 def _walk_keys(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import json
+import re
 from typing import Any, NamedTuple
 
 from domain.windows import HOUR_MS, MINUTE_MS, Window
@@ -20,6 +21,9 @@ from storage.reading.sums import MANY, may_use_activity, read_activity
 from storage.reading.words import as_list
 from storage.rows import EventQuery
 
+NEVER = "0"
+"""A condition that leaves nothing."""
+_WHOLE_ID = re.compile(r"[0-9a-fA-F]{32}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 MAX_WORDS = 8
 MAX_NAMED = 2_000
 """Names that one searched word may match; of more the first so many are taken, in the order of the file."""
@@ -38,6 +42,8 @@ class Search(NamedTuple):
     condition: str
     """On the columns of `events e`."""
     values: list[Any]
+    seqs: tuple[int, ...] | None
+    """The only events that it can be, where an id was asked for; None otherwise."""
     is_impossible: bool
 
 
@@ -57,14 +63,20 @@ def read_search(snapshot: Snapshot, query: EventQuery) -> Search:
     if query.certainties:
         parts.append(f"e.certainty IN ({', '.join('?' * len(codes))})")
         values += codes
+    seqs: tuple[int, ...] | None = None
     for word in query.text.split()[:MAX_WORDS]:
+        with_id = _with_id(snapshot, word)
+        if with_id:
+            seqs = with_id if seqs is None else tuple(set(seqs) & set(with_id))
+            continue
         part, bound = _word(snapshot, word)
         parts.append(part)
         values += bound
     is_impossible = restriction.is_impossible or types == () or bool(query.certainties and not codes)
     if query.violations_only and few_combos(snapshot, restriction) == ():
         is_impossible = True  # every violation that counts has its combination
-    return Search(query, restriction, types, " AND ".join(parts), values, is_impossible)
+    is_impossible = is_impossible or NEVER in parts or seqs == ()
+    return Search(query, restriction, types, " AND ".join(parts), values, seqs, is_impossible)
 
 
 def _types(snapshot: Snapshot, query: EventQuery) -> tuple[int, ...] | None:
@@ -76,6 +88,20 @@ def _types(snapshot: Snapshot, query: EventQuery) -> tuple[int, ...] | None:
         (not query.kinds, json.dumps(query.kinds), not query.events, json.dumps(query.events)),
     )
     return tuple(type_id for (type_id,) in rows)
+
+
+def _with_id(snapshot: Snapshot, word: str) -> tuple[int, ...]:
+    """Events that have a word as their whole id, or as that of their request or log entry."""
+    if not _WHOLE_ID.fullmatch(word):
+        return ()
+    ids = [pack_id(form) for form in (word, f"request:{word}", f"entry:{word}")]
+    rows = snapshot.rows(
+        "SELECT seq FROM events INDEXED BY events_by_id WHERE id IN (?, ?, ?)"
+        " UNION SELECT seq FROM (SELECT seq FROM events INDEXED BY events_by_request"
+        f" WHERE request_id = ? AND request_id IS NOT NULL LIMIT {MAX_NAMED})",
+        (*ids, word),
+    )
+    return tuple(seq for (seq,) in rows)
 
 
 def _word(snapshot: Snapshot, word: str) -> tuple[str, list[Any]]:
@@ -104,6 +130,8 @@ def _word(snapshot: Snapshot, word: str) -> tuple[str, list[Any]]:
             (pattern,),
         )
     )
+    if _WHOLE_ID.fullmatch(word) and {named, words, types} == {as_list(())}:
+        return NEVER, []
     columns = ("e.consumer", "e.ip", "e.service", "e.route", "e.node")
     names = ("e.consumer_name", "e.service_name", "e.route_name")
     parts = [f"{column} IN (SELECT value FROM json_each(?))" for column in columns]

@@ -61,8 +61,15 @@ def test_events_are_chosen_by_kind_name_certainty_and_time(opened: Opened) -> No
         ("acm 203", {1}),
         ("acm nothing", set()),
         (f"{2:032x}", {2}),
+        (f"{2:032x} globex", {2}),
+        (f"{2:032x} acme", set()),
+        (f"{2:032x} {1:032x}", set()),
+        (f"{77:032x}", set()),
+        ("6f9619ff-8b86-d011-b42d-00c04fc964ff", {5}),
+        ("6f9619ff-8b86-d011-b42d-00c04fc964fe", set()),
+        ("AB" * 16, {6}),
         ("abc-", {3}),
-        ("validation", {3}),
+        ("validation", {3, 5}),
         ("needle", {4}),
         ("100%", set()),
     ],
@@ -76,6 +83,8 @@ def test_words_are_looked_for_in_names_addresses_and_ids(
         refusal(2, consumer_id="c-2", consumer="globex"),
         other(3, request_id="abc-1"),
         other(4, kind="crud", event="services.updated", entity_type="services", entity_name="the-needle"),
+        other(5, request_id="6f9619ff-8b86-d011-b42d-00c04fc964ff"),
+        refusal(6, consumer_id=None, consumer="AB" * 16, service_id=None, service=None, ip="10.0.0.1"),
     )
 
     found = opened.reader.events(EventQuery(window=HOUR, text=text))

@@ -247,6 +247,22 @@ ACME = only(Dimension.CONSUMER, "acme")
             id="quarantine",
         ),
         pytest.param(
+            lambda r: r.resolve(Dimension.IP, "203.0.113.7"),
+            "SEARCH activity USING COVERING INDEX activity_by_key"
+            " (dim=? AND key=? AND res=? AND bucket_s>? AND bucket_s<?)",
+            id="since when an address is known",
+        ),
+        pytest.param(
+            lambda r: r.events(EventQuery(window=WINDOW, text="ab" * 16)),
+            "SEARCH events USING COVERING INDEX events_by_id (id=?)",
+            id="a request by its id",
+        ),
+        pytest.param(
+            lambda r: r.events(EventQuery(window=WINDOW, text="ab" * 16)),
+            "SEARCH events USING COVERING INDEX events_by_request (request_id=?)",
+            id="an event by its request's id",
+        ),
+        pytest.param(
             lambda r: r.resolve(Dimension.CONSUMER, "acme"),
             "SEARCH keys USING INDEX keys_by_value (dim=? AND value=?)",
             id="a token",
