@@ -10,6 +10,7 @@ from collector.upkeep import (
     CLEAR_BUSY_EVERY_S,
     CLEAR_EVERY_S,
     CLEAR_ROWS,
+    PACK_ROWS,
     POSTPONE_S,
     SETTLE_AFTER_S,
     SETTLE_EVERY_S,
@@ -28,6 +29,7 @@ class CountingStore(MemoryStore):
     def __init__(self, left: int = 0) -> None:
         super().__init__()
         self.left = left
+        self.unpacked = 0
         self.checkpoints = 0
         self.is_busy = False
 
@@ -39,6 +41,13 @@ class CountingStore(MemoryStore):
         gone = min(self.left, max_rows)
         self.left -= gone
         return gone
+
+    def pack(self, now_ms: int, max_rows: int) -> int:
+        """Pack at most so many."""
+        assert now_ms
+        packed = min(self.unpacked, max_rows)
+        self.unpacked -= packed
+        return packed
 
     def checkpoint(self) -> None:
         """Count it."""
@@ -101,6 +110,18 @@ def test_clearing_goes_on_while_nothing_waits_and_ends_with_folding_the_log() ->
     pruned = [chores.run(store, CLEAR_EVERY_S + n / 100, idle=True).pruned for n in range(5)]
 
     assert pruned == [CLEAR_ROWS, CLEAR_ROWS, CLEAR_ROWS, 1, 0]
+    assert store.checkpoints == 1
+
+
+def test_packing_goes_on_until_nothing_is_left_and_ends_with_folding_the_log() -> None:
+    store, chores = CountingStore(), upkeep()
+    store.unpacked = 2 * PACK_ROWS + 1
+
+    for n in range(3):
+        assert store.checkpoints == 0
+        chores.run(store, CLEAR_EVERY_S + n / 100, idle=True)
+
+    assert store.unpacked == 0
     assert store.checkpoints == 1
 
 
