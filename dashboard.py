@@ -9,7 +9,7 @@ import streamlit as st
 
 from ui import exposure, viewer
 from ui.server.serving import DashboardServer
-from ui.store import now_ms, open_reader, settings
+from ui.store import now_ms, open_alerts, open_reader, settings
 
 ROOT = Path(__file__).resolve().parent
 
@@ -23,6 +23,7 @@ server = DashboardServer(
     ROOT,
     environ,
     open_reader,
+    open_alerts,
     now_ms,
     lambda: st.get_option("server.allowedHosts"),
     lambda: st.get_option("server.corsAllowedOrigins"),

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from settings import Settings, load_settings
+from storage.alerts_reader import AlertsReader
 from storage.protocol import Reader
 from storage.sqlite_reader import SqliteReader
 
@@ -31,6 +32,12 @@ def open_reader(sample: bool) -> Reader:  # noqa: FBT001 - "of the sample or not
     known = settings()
     path = known.sample_database if sample else known.database
     return SqliteReader(path, known.query_deadline_ms)
+
+
+def open_alerts(sample: bool) -> AlertsReader:  # noqa: FBT001 - as above
+    """A new reader of the alerts of our own database, or of the sample's; the caller closes it."""
+    known = settings()
+    return AlertsReader(known.sample_database if sample else known.database, known.query_deadline_ms)
 
 
 def _clock() -> int:

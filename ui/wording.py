@@ -39,6 +39,14 @@ _WHOLE_UNITS = {
     7 * DAY_MS: "week",
 }
 
+SEVERITIES = {
+    "critical": ("▲", "Critical"),
+    "high": ("△", "High"),
+    "notice": ("●", "Notice"),
+    "information": ("○", "Information"),
+}
+"""Of alerts: icon and word, always together."""
+
 CERTAINTIES = {"certain": "● certain", "probable": "◐ probable", "ruled-out": "○ ruled out"}
 """How sure it is that a limit of Kong's refused a request: icon and word, always together."""
 

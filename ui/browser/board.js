@@ -1,6 +1,7 @@
 // The Live page: one board that the server pushes to. See ui/server/live_route.py for the messages.
 // Reports to its page: `filter`, `unfilter`, `group`, `span`, `play`, `ticket`.
 
+import { Attention } from "./attention.js"
 import { Connection } from "./connection.js"
 import { MainChart } from "./main_chart.js"
 import { Screens } from "./screens.js"
@@ -22,6 +23,7 @@ class Board {
     this.isPaused = false
     this.offsetMs = 0
     this.strip = new StatusStrip(this)
+    this.attention = new Attention(this)
     this.screens = new Screens(this)
     this.tiles = new Tiles(this)
     this.chart = new MainChart(this)
@@ -37,7 +39,7 @@ class Board {
     this.actions = this.makeActions()
     adopt(root, [style])
     root.hidden = false
-    root.replaceChildren(this.strip.element, this.trouble, this.screens.banner, this.screens.empty, this.content)
+    root.replaceChildren(this.strip.element, this.trouble, this.attention.element, this.screens.banner, this.screens.empty, this.content)
     this.timer = setInterval(() => this.tick(), 1000)
     this.fit = () => this.fitHeight()
     addEventListener("resize", this.fit)
@@ -90,6 +92,8 @@ class Board {
     this.full = full
     this.root.dataset.ready = "true"
     this.content.hidden = full.screen.kind === "empty"
+    this.attention.draw(full.attention)
+    this.strip.alerts(full.attention)
     this.screens.draw(full.screen)
     if (this.content.hidden) return
     this.tiles.draw(full.tiles)
@@ -121,6 +125,7 @@ class Board {
     this.strip.draw()
     this.screens.tick()
     this.nodes.tick()
+    this.attention.tick()
   }
 
   /** Sentences carry instants and ages as `{at:MS}` and `{ago:MS}`. */
@@ -174,11 +179,18 @@ class Board {
   }
 
   eventLink(seq) {
-    if (!this.data.drill.event) return null
-    const link = make("a", "go", "\u203A")
-    link.href = this.data.drill.event + seq
-    link.setAttribute("aria-label", "Show this event")
-    link.title = "Show this event"
+    const link = this.pageLink("event", seq, "\u203A")
+    link?.setAttribute("aria-label", "Show this event")
+    return link
+  }
+
+  /** A link to the page of an event or of an alert; null where there is no such page. */
+  pageLink(kind, id, text) {
+    const prefix = this.data.drill[kind]
+    if (!prefix) return null
+    const link = make("a", "go", text)
+    link.href = prefix + id
+    link.title = `Show this ${kind}`
     link.onclick = event => {
       if (!isPlain(event)) return
       event.preventDefault()

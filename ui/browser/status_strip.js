@@ -12,10 +12,11 @@ export class StatusStrip {
     this.age = make("span", "age")
     this.streams = make("span", "streams")
     this.collector = make("span", "collector")
+    this.alertWords = make("span", "alerts")
     this.push = make("span", "push")
     this.match = make("span", "matching")
     this.pause = button("plain", "Pause", () => board.setPaused(!board.isPaused), "Hold everything still (P)")
-    this.element = make("header", "strip", null, this.state, this.age, this.streams, this.collector, this.push,
+    this.element = make("header", "strip", null, this.state, this.age, this.streams, this.collector, this.alertWords, this.push,
       make("span", "space"), this.match, this.pause)
     this.element.setAttribute("role", "status")
     this.element.setAttribute("aria-live", "off")
@@ -28,6 +29,11 @@ export class StatusStrip {
     else this.lostAtMs ??= this.board.nowMs()
     this.lostText = text
     this.draw()
+  }
+
+  alerts(attention) {
+    setText(this.alertWords, (attention.critical ? "\u25B2 " : "") + attention.words)
+    setAttribute(this.alertWords, "data-bad", attention.critical ? "yes" : null)
   }
 
   matching(text) { setText(this.match, text ?? "") }

@@ -52,8 +52,8 @@ MARKS = {
 }
 """Kind of a marker -> its name, its shape, its colour; a `gap` is a hatched band."""
 GAP_NAME = "gap in the feed"
-SIGNS = {"change": "◆", "alert": "▲", "node": "▼", "block": "■", "gap": "▒"}
-"""The shapes as characters, for a key in words."""
+SIGNS = {"change": "◆ change", "alert": "▲ alert", "node": "▼ node", "block": "■ block", "gap": "▒ gap"}
+"""The shapes as characters with a word each, for a key above a chart."""
 MARK_HEIGHT = 0.96
 """Of the chart's height, so that marks never hide a bar's foot."""
 FEW = 4
@@ -165,10 +165,9 @@ def marker_traces(markers: Sequence[Marker], window: Window) -> list[dict[str, A
 
 
 def mark_key(markers: Sequence[Marker]) -> str:
-    """Which marks a chart has, in words: `◆ configuration change · ▒ gap in the feed`."""
-    names = {kind: name for kind, (name, _, _) in MARKS.items()} | {"gap": GAP_NAME}
+    """Which marks a chart has, in words: `◆ change · ▒ gap`."""
     found = {marker.kind for marker in markers}
-    return " · ".join(f"{SIGNS[kind]} {name}" for kind, name in names.items() if kind in found)
+    return " · ".join(words for kind, words in SIGNS.items() if kind in found)
 
 
 def gap_trace(gaps: Sequence[Marker], window: Window) -> dict[str, Any]:

@@ -24,7 +24,8 @@ from ui.state import RANGES, PageState, current_state, dimension_named, set_stat
 KEY = "gw-board"
 GROUPS = tuple(Dimension)
 TRIGGERS = ("filter", "unfilter", "group", "span", "play", "ticket")
-EVENT_PAGE = "events"
+PAGES_OF = {"event": "events", "alert": "alerts"}
+"""What the board points at by its number, and the page that shows one of it."""
 
 
 @functools.cache
@@ -70,7 +71,7 @@ def live_board(frame: Frame) -> None:
 
 
 def drill_prefixes(state: PageState) -> dict[str, str]:
-    """By dimension, the address of a name's page up to where the name goes; `event` for one event."""
+    """By dimension, the address of a name's page up to where the name goes; likewise of `PAGES_OF`."""
     found = {}
     for dimension in Dimension:
         target = links.target(state, dimension, "")
@@ -78,8 +79,9 @@ def drill_prefixes(state: PageState) -> dict[str, str]:
             of = "of" if target.state.selected is not None else str(dimension)
             bare = target.state.about(None).without(dimension)
             found[str(dimension)] = _open_ended(navigation.href(target.page, bare), of)
-    if navigation.exists(EVENT_PAGE):
-        found["event"] = _open_ended(navigation.href(EVENT_PAGE, state.elsewhere()), "of")
+    for kind, page in PAGES_OF.items():
+        if navigation.exists(page):
+            found[kind] = _open_ended(navigation.href(page, state.elsewhere()), "of")
     return found
 
 

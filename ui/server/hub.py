@@ -16,9 +16,11 @@ from typing import Any, TypeVar
 import orjson
 
 from domain.errors import GatewatchError
+from storage.alert_rows import StoredIncident
 from storage.protocol import Reader
 from storage.rows import Freshness
 from ui.live_state import judge_feed
+from ui.server.attention import Alerts, NoAlerts, mark_of_alerts
 from ui.server.live_view import LiveView
 from ui.server.outbox import Outbox, Slot
 from ui.server.subscription import Subscription
@@ -86,12 +88,21 @@ class StoreWatch:
         now_ms: The clock that the pages use, so that both speak of the same window.
         poll_s: How often to look for new commits.
         http: Where its collector takes POSTs, for the instructions of an empty board.
+        open_alerts: Gives the reader of its alerts, likewise.
     """
 
     def __init__(
-        self, open_reader: Callable[[], Reader], now_ms: Callable[[], int], poll_s: float, http: str
+        self,
+        open_reader: Callable[[], Reader],
+        now_ms: Callable[[], int],
+        poll_s: float,
+        http: str,
+        open_alerts: Callable[[], Alerts] = NoAlerts,
     ) -> None:
         self._open_reader = open_reader
+        self._open_alerts = open_alerts
+        self._alerts: Alerts | None = None
+        self._live: tuple[StoredIncident, ...] = ()
         self._reader: Reader | None = None
         self._now_ms = now_ms
         self._poll_s = poll_s
@@ -112,7 +123,8 @@ class StoreWatch:
         if channel is None:
             if len(self._channels) >= MAX_CHANNELS:
                 raise TooManyViews
-            channel = Channel(LiveView(subscription, self._opened(), self._http))
+            view = LiveView(subscription, self._opened(), self._http, self._opened_alerts())
+            channel = Channel(view)
             self._channels[subscription] = channel
         channel.viewers.add(viewer)
         channel.newcomers.add(viewer)
@@ -123,6 +135,11 @@ class StoreWatch:
         if self._reader is None:
             self._reader = self._open_reader()
         return self._reader
+
+    def _opened_alerts(self) -> Alerts:
+        if self._alerts is None:
+            self._alerts = self._open_alerts()
+        return self._alerts
 
     def leave(self, subscription: Subscription, viewer: Outbox) -> None:
         """Stop sending; the last one to leave takes the view along."""
@@ -181,6 +198,7 @@ class StoreWatch:
         has_changed = version != self._version or self._freshness is None
         if has_changed:
             self._freshness = reader.freshness()
+            self._live = self._opened_alerts().live()
             self._version = version
         return has_changed
 
@@ -189,7 +207,7 @@ class StoreWatch:
         if freshness is None:
             return
         newcomers = set(channel.newcomers)
-        mark = mark_of(freshness, now_ms)
+        mark = mark_of(freshness, now_ms), mark_of_alerts(self._live)
         is_new = mark != channel.full_mark
         if has_changed or newcomers or now_ms - channel.fresh_ms >= FRESH_EVERY_MS:
             channel.fresh_ms = now_ms
@@ -204,7 +222,7 @@ class StoreWatch:
         age_ms = now_ms - channel.full_ms
         is_due = age_ms >= FULL_AT_LEAST_EVERY_MS or ((is_new or has_moved) and age_ms >= FULL_EVERY_MS)
         if channel.full is None or is_due:
-            full = await self._read(lambda: channel.view.full(freshness, now_ms))
+            full = await self._read(lambda: channel.view.full(freshness, now_ms, self._live))
             channel.full, channel.full_ms, channel.full_mark = orjson.dumps(full), now_ms, mark
             channel.window_from_ms = full["from_ms"]
             newcomers |= channel.viewers

@@ -5,16 +5,19 @@ Every method reads; the hub calls them on the store's own thread, never two at o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from domain.filters import OTHER_TOKEN, Dimension, Filters
 from domain.windows import MINUTE_MS, Window, ceil_ms, floor_ms
+from storage.alert_rows import StoredIncident
 from storage.protocol import Reader
 from storage.rows import EventQuery, Freshness, Marker, Totals
 from ui import wording_live as words
 from ui.charts.axes import assign_colours, mark_key
 from ui.charts.live import live_figure
 from ui.live_state import decide_screen, heard_span, listening_since_ms
+from ui.server.attention import Alerts, NoAlerts, alert_markers, attention
 from ui.server.live_frame import TOP_ROWS, TOPS, feed_now, screen_json, tail_json, top_json
 from ui.server.node_line import node_line
 from ui.server.subscription import Subscription
@@ -47,10 +50,13 @@ def hearing_of(span: Window, heard: Window) -> Hearing:
 class LiveView:
     """Keeps only what the next picture can build on: colours, slices of the sparklines, the tail."""
 
-    def __init__(self, subscription: Subscription, reader: Reader, http: str) -> None:
+    def __init__(
+        self, subscription: Subscription, reader: Reader, http: str, alerts: Alerts | None = None
+    ) -> None:
         self.subscription = subscription
         self._id = subscription.view_id
         self._reader = reader
+        self._alerts = alerts or NoAlerts()
         self._http = http
         self._colours: dict[Dimension, dict[str, str]] = {}
         self._slices: dict[int, Totals] = {}
@@ -83,8 +89,8 @@ class LiveView:
         """The newest rows, for someone who has just come or fallen behind."""
         return {"t": "tail", "view": self._id, "whole": True, "rows": self._tail}
 
-    def full(self, freshness: Freshness, now_ms: int) -> dict[str, Any]:
-        """The whole picture."""
+    def full(self, freshness: Freshness, now_ms: int, live: Sequence[StoredIncident] = ()) -> dict[str, Any]:
+        """The whole picture. `live`: the alerts that are not over."""
         sub, window = self.subscription, self.subscription.window(now_ms)
         totals = self._reader.totals(window, sub.filters)
         unfiltered = self._reader.totals(window, Filters()).violations if sub.filters else None
@@ -102,6 +108,7 @@ class LiveView:
             "feed": feed_shown,
             "screen": screen_json(screen, feed, sub.filters, unfiltered, window.length_ms, self._http),
             "matching": None if unfiltered is None else f"{totals.violations:,} of {unfiltered:,} violations",
+            "attention": attention(live),
             "tiles": tiles(self._numbers(totals, freshness, heard, now_ms)),
             **self._chart(window, heard, now_ms),
             "nodes": node_line(self._reader.nodes(now_ms), now_ms),
@@ -154,6 +161,7 @@ class LiveView:
         colours = assign_colours(sub.group, tokens, self._colours.get(sub.group))
         self._colours[sub.group] = colours
         markers = [*self._reader.markers(window), *unheard(window, heard, now_ms)]
+        markers += alert_markers(self._alerts.between(window.from_ms, window.to_ms), window)
         return {
             "title": words.chart_title(sub.group, series.bucket_ms, len(series.groups)),
             "group": str(sub.group),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import signal
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -16,6 +17,7 @@ from starlette.routing import BaseRoute
 from settings import Settings
 from storage.protocol import Reader
 from ui.server import status
+from ui.server.attention import Alerts
 from ui.server.exports import Exports
 from ui.server.headers import SecurityHeaders, content_security_policy, streamlit_start_page
 from ui.server.hosts import KnownHosts
@@ -37,6 +39,7 @@ class DashboardServer:
         root: The project's folder, which the collector is run from.
         environ: What the collectors inherit.
         reader_of: Opens the reader of our own database (False) or the sample's (True).
+        alerts_of: Opens the reader of its alerts, likewise.
         now_ms: The one clock of the user interface.
         allowed_hosts: Names by which we may be called, asked at each connection.
         allowed_origins: Pages of other sites that may connect.
@@ -48,6 +51,7 @@ class DashboardServer:
         root: Path,
         environ: Mapping[str, str],
         reader_of: Callable[[bool], Reader],
+        alerts_of: Callable[[bool], Alerts],
         now_ms: Callable[[], int],
         allowed_hosts: Callable[[], Sequence[str]],
         allowed_origins: Callable[[], Sequence[str]],
@@ -60,8 +64,14 @@ class DashboardServer:
         poll_s = settings.hub_poll_ms / 1000
         self._hub = Hub(
             {
-                False: StoreWatch(lambda: reader_of(False), now_ms, poll_s, settings.http_listen),
-                True: StoreWatch(lambda: reader_of(True), now_ms, poll_s, settings.http_listen),
+                sample: StoreWatch(
+                    functools.partial(reader_of, sample),
+                    now_ms,
+                    poll_s,
+                    settings.http_listen,
+                    functools.partial(alerts_of, sample),
+                )
+                for sample in (False, True)
             }
         )
         self._allowed_hosts = allowed_hosts
