@@ -54,7 +54,7 @@ def main(arguments: list[str]) -> None:
     )
     parser.add_argument("--entries", type=int, default=40_000)
     parser.add_argument("--violations", type=float, default=0.05)
-    parser.add_argument("--bodies", type=int, default=10, help="bodies in one transaction")
+    parser.add_argument("--bodies", type=int, default=25, help="bodies in one transaction")
     options = parser.parse_args(arguments)
     look_rarely()
     loads, decode, write = Meter(), Meter(), Meter()
