@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+from domain.errors import StoreCorrupt
 from storage.codes import CERTAINTIES, FIRST_KEY
 from storage.packing import load_json, request_id_in, unpack_id, unpack_payload
 from storage.reading.connections import Snapshot
@@ -113,10 +114,17 @@ def read_event(snapshot: Snapshot, seq: int) -> EventDetail | None:
     )
     return EventDetail(
         row=to_records(snapshot, [row])[0],
-        payload=None if body is None else unpack_payload(body, _words_of_payload(snapshot, seq)),
+        payload=None if body is None else _payload(snapshot, seq, body),
         before=load_json(before),
         after=load_json(after),
     )
+
+
+def _payload(snapshot: Snapshot, seq: int, body: bytes | str) -> Any:
+    try:
+        return unpack_payload(body, _words_of_payload(snapshot, seq))
+    except ValueError as error:
+        raise StoreCorrupt(f"event {seq}: {error}") from error
 
 
 def _words_of_payload(snapshot: Snapshot, seq: int) -> tuple[str | None, ...]:

