@@ -92,6 +92,10 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
         return self.state in OPEN
 
 
+NOBODY_VOUCHED = "local operator"
+"""Whoever sits at the computer where nobody logs in: that can be anybody, the one who proposed included."""
+
+
 class Answer(StrEnum):
     """What becomes of an approval."""
 
@@ -101,6 +105,7 @@ class Answer(StrEnum):
     CHANGED = "it is not what was shown: the plan has changed, look again"
     NOT_OPEN = "it is not open any more: somebody decided before you"
     NAMELESS = "an approval needs a name that a login vouches for"
+    NOT_TOLD_APART = "without a login nobody knows whether it is another person"
 
 
 def answer_to(
@@ -123,9 +128,14 @@ def answer_to(
         return Answer.CHANGED
     if proposal.expires_ms is None or now_ms >= proposal.expires_ms:
         return Answer.EXPIRED
-    if not own_allowed and same_name(approver) == same_name(proposal.asked_by):
-        return Answer.OWN
-    return Answer.GIVEN
+    return Answer.GIVEN if own_allowed else _as_second_person(approver, proposal.asked_by)
+
+
+def _as_second_person(approver: str, asked_by: str) -> Answer:
+    names = same_name(approver), same_name(asked_by)
+    if same_name(NOBODY_VOUCHED) in names:
+        return Answer.NOT_TOLD_APART
+    return Answer.OWN if names[0] == names[1] else Answer.GIVEN
 
 
 def same_name(name: str) -> str:

@@ -91,7 +91,6 @@ OWN_ALLOWED = "`approve_own_changes` is set: people may approve what they propos
 SAMPLE = "This is the recorded sample: there is no Kong behind it that could be changed."
 NO_CHANGES = "No change of Kong's configuration"
 UNDO_HINT = "Nothing is sent yet: it is planned against Kong as it is now, and another person approves it."
-APPROVAL_OWN_HINT = "Another person has to approve this: it is your own proposal."
 DURATIONS_MIN = {"15 min": 15, "1 h": 60, "4 h": 240, "24 h": 1440, "3 d": 4320, "7 d": 10080}
 APPROVAL_ANSWERS = {
     Answer.GIVEN: "Approved. It is sent within seconds.",
@@ -100,6 +99,7 @@ APPROVAL_ANSWERS = {
     Answer.CHANGED: "The plan changed while you looked. Look at it again.",
     Answer.NOT_OPEN: "Somebody decided before you.",
     Answer.NAMELESS: "An approval needs a name that a login vouches for.",
+    Answer.NOT_TOLD_APART: "Without a login nobody knows whether you are another person.",
 }
 
 

@@ -30,6 +30,15 @@ ANSWERS: list[tuple[str, dict[str, Any], str, str, int, Answer]] = [
     ("approved already", {"state": "approved"}, "bob", HASH, NOW, Answer.NOT_OPEN),
     ("not planned yet", {"state": "asked", "plan_hash": None}, "bob", HASH, NOW, Answer.NOT_OPEN),
     ("applied", {"state": "applied"}, "bob", HASH, NOW, Answer.NOT_OPEN),
+    ("whoever sits here", {}, "local operator", HASH, NOW, Answer.NOT_TOLD_APART),
+    (
+        "a person, of whoever sat here",
+        {"asked_by": "Local Operator"},
+        "bob",
+        HASH,
+        NOW,
+        Answer.NOT_TOLD_APART,
+    ),
     ("nobody", {}, "  ", HASH, NOW, Answer.NAMELESS),
 ]
 

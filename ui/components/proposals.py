@@ -15,7 +15,7 @@ import streamlit as st
 
 from domain.diff import FieldChange
 from domain.errors import StoreError
-from domain.proposals import Proposal, ProposalState, same_name
+from domain.proposals import NOBODY_VOUCHED, Answer, Proposal, ProposalState, same_name
 from ui import change_reads, store, wording
 from ui import wording_changes as words
 from ui.components.page_frame import Frame
@@ -170,7 +170,13 @@ def _buttons(frame: Frame, proposal: Proposal) -> None:
         return
     name = who()
     is_own = bool(name) and same_name(name) == same_name(proposal.asked_by)
-    own_allowed = change_reads.settings().approve_own_changes
+    why_not = None
+    if not change_reads.settings().approve_own_changes:
+        names = same_name(name), same_name(proposal.asked_by)
+        if same_name(NOBODY_VOUCHED) in names:
+            why_not = words.APPROVAL_ANSWERS[Answer.NOT_TOLD_APART]
+        elif is_own:
+            why_not = words.APPROVAL_ANSWERS[Answer.OWN]
     with st.container(horizontal=True, gap="small", width="content"):
         if proposal.state == ProposalState.PROPOSED and proposal.plan is not None:
             count = len(proposal.plan.steps)
@@ -179,8 +185,8 @@ def _buttons(frame: Frame, proposal: Proposal) -> None:
                 label,
                 key=f"gw-approve-{proposal.proposal_id}",
                 type="primary",
-                disabled=is_own and not own_allowed,
-                help=words.APPROVAL_OWN_HINT if is_own and not own_allowed else None,
+                disabled=why_not is not None,
+                help=why_not,
                 on_click=functools.partial(
                     decide, functools.partial(_approve, proposal.proposal_id, proposal.plan_hash or "")
                 ),

@@ -28,6 +28,7 @@ from ui.components.portrait_view import (
     show_shares,
     to_list,
 )
+from ui.components.responses import show_responses
 from ui.portrait import Portrait, listening_since_ms, read_portrait, snapped
 from ui.safe_text import in_markdown
 from ui.state import current_state
@@ -96,6 +97,7 @@ def _show_way_up(page: Frame, portrait: Portrait, token: str) -> None:
         if portrait.entity is not None:
             facts = portrait_words.identity(portrait.entity, page.zone, page.now_ms)
             st.caption(in_markdown(" · ".join(facts), 600))
+        show_responses(page, Dimension.IP, token)
 
 
 def wider_ranges(token: str) -> list[str]:

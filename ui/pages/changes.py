@@ -51,6 +51,8 @@ def render() -> None:
         items = within(page.state.filters, listed(reads.changes, rows), page.reader)
         _show_numbers(page, reads, items)
         view = _view()
+        if view == "proposals":
+            show_standing(page)
         if view in {"changes", "proposals"}:
             _show_waiting(page)
         if view == "changes":
@@ -184,10 +186,11 @@ def _is_asked_for(item: ListedChange, only: str) -> bool:
 
 
 def _show_proposals(page: Frame, reads: Reads) -> None:
-    show_standing(page)
-    ended = [p for p in reads.changes.proposals() if not p.is_open]
+    known = reads.changes.proposals()
+    ended = [p for p in known if not p.is_open]
     if not ended:
-        st.caption("Nothing was proposed yet. Open a change to roll it back, or try a limit.")
+        if not known:
+            st.caption("Nothing was proposed yet. Open a change to roll it back, or try a limit.")
         return
     columns = (
         Column(f"Asked ({page.zone.label(page.now_ms)})", TIME),

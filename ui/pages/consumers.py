@@ -22,6 +22,7 @@ from ui.components.portrait_view import (
     show_shares,
     to_list,
 )
+from ui.components.responses import show_responses
 from ui.portrait import listening_since_ms, read_portrait, snapped
 from ui.safe_text import in_markdown
 from ui.state import current_state
@@ -59,6 +60,7 @@ def _show_one(page: Frame, token: str) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         to_list("All consumers")
         st.caption(in_markdown(" · ".join(words.identity(portrait.entity, page.zone, page.now_ms)), 900))
+        show_responses(page, Dimension.CONSUMER, token)
     show_answer(page, portrait, lists)
     show_number_row(page, portrait)
     show_charts(page, portrait)

@@ -14,7 +14,7 @@ from collector.wire.changes import decode_change
 from domain.admin_requests import AdminRequest, Plan, State, Step, plan_hash
 from domain.errors import DeadlineExceeded
 from domain.events import Decoded, EntitySeen
-from domain.proposals import OPEN_MS
+from domain.proposals import NOBODY_VOUCHED, OPEN_MS
 from settings import Settings, load_settings
 from storage.batches import Batch
 from storage.change_book import ChangeBook
@@ -204,6 +204,21 @@ def test_ones_own_proposal_cannot_be_approved_and_can_be_withdrawn(settings: Set
     button(page, "gw-withdraw-p1").click()
     again(page)
     assert state_of(settings) == "withdrawn"
+
+
+def test_without_a_login_nobody_is_a_second_person(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = viewer.Viewer(viewer.LOCAL_NAME, Login.NONE)
+    monkeypatch.setattr("ui.components.proposals.find_viewer", lambda: here)
+
+    assert viewer.LOCAL_NAME == NOBODY_VOUCHED
+    proposed(settings)
+    page = run_page("changes", READER, "view=proposals")
+
+    assert button(page, "gw-approve-p1").disabled
+    assert "two people cannot be told apart" in said(page)
+    assert "Nothing was proposed yet" not in said(page)
 
 
 @pytest.mark.usefixtures("ana")
