@@ -113,7 +113,7 @@ def incident_link(dashboard_url: str, incident_id: int, incident: Incident) -> s
         "from": incident.from_ms - HOUR_MS,
         "to": (incident.resolved_ms or incident.last_ms) + HOUR_MS // 12,
     }
-    return f"{dashboard_url.rstrip('/')}/alerts?{urlencode({'incident': incident_id, **span})}"
+    return f"{dashboard_url.rstrip('/')}/alerts?{urlencode({'of': incident_id, **span})}"
 
 
 def silence_message(silence: Silence, now_ms: int) -> Outgoing:
