@@ -24,13 +24,14 @@ from domain.what_if import (
 )
 from domain.windows import Window
 from storage.limit_counts import TooMuch
-from ui import wording
+from ui import alert_reads, wording
 from ui.change_reads import Reads
 from ui.charts.axes import VIOLATION_COLOUR, count_axis, layout, time_axis
 from ui.components.chart import show_chart
 from ui.components.page_frame import Frame
 from ui.components.proposals import MAX_REASON_CHARS, ask, decide
 from ui.components.table import COUNT, Cell, Column, Row, show_table
+from ui.past_verdicts import judged
 from ui.portrait import listening_since_ms
 from ui.safe_text import in_markdown
 from ui.state import current_state, set_state
@@ -147,7 +148,8 @@ def _show_answer(
     frame: Frame, counts: Counts, window_name: str, per: str, scope: dict[str, str], current: int | None
 ) -> None:
     window_s = WINDOWS_S[window_name]
-    found = candidates(counts, window_s)
+    past = alert_reads.reader(sample=frame.state.sample).between(frame.window.from_ms, frame.window.to_ms)
+    found = candidates(counts, window_s, judged(past, counts, per, scope))
     most = max((n for w in per_window(counts, window_s).values() for n in w.values()), default=1)
     start = _chosen(most, found, current)
     limit = st.slider(

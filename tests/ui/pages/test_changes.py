@@ -21,7 +21,7 @@ from storage.change_book import ChangeBook
 from storage.sqlite_store import SqliteStore
 from tests.ui.drawn import has_part, part, said, texts_of
 from tests.ui.scripted_reader import NOW_MS, ScriptedReader, live_freshness, run_page, totals
-from ui import change_reads, store, viewer
+from ui import alert_reads, change_reads, store, viewer
 from ui.exposure import Login
 
 LIMIT = {
@@ -44,7 +44,7 @@ READER = ScriptedReader(freshness=live_freshness(), totals=totals())
 def settings(tmp_path: Path) -> Iterator[Settings]:
     made = load_settings({"database": str(tmp_path / "g.db"), "change_url": "http://kong:8001"}, {})
     SqliteStore(made.database, made).close()
-    with change_reads.using(made):
+    with change_reads.using(made), alert_reads.using(made):
         yield made
 
 
