@@ -14,6 +14,7 @@ from domain.detectors.detector import Detector, Values, number
 from domain.detectors.findings import Finding, Sample, Severity
 from domain.detectors.scene import Scene
 from domain.detectors.subjects import Subject, from_where, refusals_by_slot, refused_subjects
+from domain.detectors.tracks import REFUSED
 from domain.detectors.words import limit_words, span, times
 
 NAME = "burst_or_sustained"
@@ -142,7 +143,7 @@ def _finding(
         entity_type=subject.entity_type,
         entity_id=subject.entity_id,
         entity=subject.entity,
-        from_ms=scene.ms_ago(seconds),
+        from_ms=scene.began(subject.track, seconds, REFUSED),
         to_ms=scene.now_ms,
         count=count,
         why=why,

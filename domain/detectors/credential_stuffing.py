@@ -97,7 +97,9 @@ def _finding(
         entity_type=EntityType.IP,
         entity_id=str(address),
         entity=str(address),
-        from_ms=scene.ms_ago(values["over_s"]),
+        from_ms=scene.began(
+            scene.ledger.addresses[address], values["over_s"], UNAUTHORIZED if unauthorized else REQUESTS
+        ),
         to_ms=scene.now_ms,
         count=max(unauthorized, requests if not unauthorized else 0),
         why=why,

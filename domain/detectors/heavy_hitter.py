@@ -140,7 +140,7 @@ def _egress(scene: Scene, values: Values, address: str, track: Track) -> Finding
         entity_type=EntityType.IP,
         entity_id=address,
         entity=address,
-        from_ms=scene.ms_ago(60 * minutes),
+        from_ms=scene.began(track, 60 * minutes, REFUSED),
         to_ms=scene.now_ms,
         count=refused,
         why=why,

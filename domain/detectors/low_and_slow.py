@@ -140,7 +140,7 @@ def _finding(
         entity_type=EntityType.PREFIX,
         entity_id=site,
         entity=site,
-        from_ms=scene.ms_ago(values["over_s"]),
+        from_ms=scene.began(scene.ledger.sites[site], values["over_s"]),
         to_ms=scene.now_ms,
         count=count,
         why=why,

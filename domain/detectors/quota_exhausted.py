@@ -11,6 +11,7 @@ from domain.detectors.detector import Detector, Values, number
 from domain.detectors.findings import Finding, Severity
 from domain.detectors.scene import Scene
 from domain.detectors.subjects import Subject, from_where, refused_subjects
+from domain.detectors.tracks import REFUSED
 from domain.detectors.words import limit_words, span, times
 from domain.limits import Limit, window_name
 
@@ -57,7 +58,7 @@ def _finding(scene: Scene, values: Values, subject: Subject, limit: Limit, refus
         entity_type=subject.entity_type,
         entity_id=subject.entity_id,
         entity=subject.entity,
-        from_ms=scene.ms_ago(values["over_s"]),
+        from_ms=scene.began(subject.track, values["over_s"], REFUSED),
         to_ms=scene.now_ms,
         count=refused,
         why=why,

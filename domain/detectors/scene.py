@@ -153,6 +153,12 @@ class Scene:
         """When the last so many seconds began."""
         return self.ledger.start_ms(self.first_slot(seconds))
 
+    def began(self, track: Track, seconds: float, place: int = 0) -> int:
+        """When in the last so many seconds the first of something was counted for a track."""
+        first = self.first_slot(seconds)
+        hit = (s for s, counts in track.slots.items() if first <= s <= self.slot and counts[place] > 0)
+        return self.ledger.start_ms(min(hit, default=first))
+
     def has_gap(self, from_ms: int) -> bool:
         """Whether something is missing between an instant and now."""
         return any(to_ms > from_ms and start_ms < self.now_ms for start_ms, to_ms in self.gaps)

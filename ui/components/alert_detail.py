@@ -32,6 +32,10 @@ from ui.safe_text import in_markdown
 AROUND_MS = 5 * 60_000
 CAUSE_MS = 10 * 60_000
 MAX_EVENTS = 50
+CHANGES_CAN_CAUSE = frozenset(
+    {"surge", "burst_or_sustained", "threshold", "quota_exhausted", "limiter_blind", "heavy_hitter"}
+)
+"""Detectors of what a changed limit can bring about; a leaked key or a guesser needs no change."""
 DIMENSIONS = {
     "consumer": Dimension.CONSUMER,
     "ip": Dimension.IP,
@@ -180,16 +184,20 @@ def _close(number: int, seen: State, verdict: Verdict, reason: str) -> None:
 
 
 def _show_cause(incident: Incident, markers: Sequence[Marker], frame: Frame) -> None:
-    """The newest change shortly before, when there was one: coincidence is said to be one."""
+    """The newest change of a plugin shortly before refusals began: coincidence is said to be one."""
+    if incident.detector not in CHANGES_CAN_CAUSE or "most likely cause" in incident.why:
+        return
     before = [
-        m for m in markers if m.kind == "change" and 0 <= incident.from_ms - m.at_ms + 1_000 <= CAUSE_MS
+        m
+        for m in markers
+        if m.kind == "change" and "plugin" in m.text and 0 <= incident.opened_ms - m.at_ms <= CAUSE_MS
     ]
-    if not before or "most likely cause" in incident.why:
+    if not before:
         return
     change = before[-1]
-    ago = wording.duration(max(0, incident.from_ms - change.at_ms))
+    ago = wording.duration(incident.opened_ms - change.at_ms)
     st.markdown(
-        f":material/help: **Perhaps because of** {in_markdown(change.text, 300)}, {ago} before it began"
+        f":material/help: **Perhaps because of** {in_markdown(change.text, 300)}, {ago} before it was raised"
         f" ({wording.clock(change.at_ms, frame.zone)})."
     )
 
@@ -294,7 +302,10 @@ def _show_evidence(frame: Frame, incident: Incident, around: Window) -> None:
     if not page.rows:
         st.caption("No request was refused: it rests on totals of requests, which the chart shows.")
         return
-    show_events(frame, page.rows, key="gw-alert-events", label="Events behind this alert", height=260)
+    about = DIMENSIONS.get(incident.entity_type)
+    show_events(
+        frame, page.rows, key="gw-alert-events", label="Events behind this alert", without=about, height=260
+    )
 
 
 def _show_history(frame: Frame, alerts: AlertsReader, stored: StoredIncident) -> None:

@@ -14,7 +14,7 @@ from ui import navigation, wording
 from ui import wording_alerts as words
 from ui.components import screens
 from ui.components.page_frame import Frame
-from ui.components.table import TIME, Cell, Column, Row, show_table
+from ui.components.table import Cell, Column, Row, show_table
 from ui.state import current_state, set_state
 
 VIEW = "show"
@@ -57,16 +57,15 @@ def show_queue(frame: Frame, rows: Sequence[StoredIncident], chosen: int | None,
         Column("Severity"),
         Column("What", wide=True, wrap=True),
         Column("State"),
-        Column("Count", "count", hint="At least"),
-        Column("For", hint="How long it is open"),
-        Column(f"Since ({frame.zone.label(frame.now_ms)})", TIME, low=True),
+        Column("Count", "count", hint="At least", low=True),
+        Column("For", hint="How long it is open, or was"),
     )
     show_table(
         columns,
         [_row(frame, stored, is_chosen=stored.incident_id == chosen) for stored in rows],
         key="gw-queue",
         label="Alerts, the worst first",
-        height=430,
+        height=620,
     )
 
 
@@ -77,11 +76,10 @@ def _row(frame: Frame, stored: StoredIncident, *, is_chosen: bool) -> Row:
     return Row(
         (
             Cell(words.severity(incident.severity), tone=words.TONES.get(incident.severity, "")),
-            Cell(f"{incident.entity}: {words.shape(incident.shape)}", note=incident.why, href=leads),
+            Cell(incident.entity, note=words.shape(incident.shape), href=leads, title=incident.why),
             Cell(state, note=incident.assignee or ""),
             Cell(wording.count(incident.count)),
             Cell(words.age(incident, frame.now_ms)),
-            Cell(wording.day_and_clock(incident.opened_ms, frame.zone)),
         ),
         href=leads,
         chosen=is_chosen,
