@@ -111,7 +111,7 @@ def false_alarms(scenarios: Sequence[Scenario], incidents: Iterable[dict[str, An
     ]
 
 
-def shown(rows: Sequence[Row], alarms: Sequence[dict[str, Any]], incidents: Sequence[dict[str, Any]]) -> str:
+def shown(rows: Sequence[Row], alarms: Sequence[dict[str, Any]]) -> str:
     """The table as text: scenario by detector, then precision and recall of each detector."""
     lines = [f"{'scenario':24} {'detector':22} {'severity':12} {'said after':>10}  shape"]
     for row in rows:

@@ -47,7 +47,7 @@ def test_every_scenario_raises_its_shape_on_its_actor_within_its_delay(
 ) -> None:
     rows, alarms = table(scenarios, incidents), false_alarms(scenarios, incidents)
     with capsys.disabled():
-        sys.stdout.write(f"\n{shown(rows, alarms, incidents)}\n")
+        sys.stdout.write(f"\n{shown(rows, alarms)}\n")
 
     assert [row.scenario.name for row in rows if not row.is_right] == []
 
