@@ -376,6 +376,11 @@ class ChangeBook:
                 self.log(at_ms, "gatewatch", new.value, proposal_id, told)
             return moved
 
+    def note(self, at_ms: int, who: str, what: str, subject: str, detail: str) -> None:
+        """Record something that was done, besides decisions."""
+        with mapped_errors(self.path), transaction(self._connection):
+            self.log(at_ms, who, what, subject, detail)
+
     def log(self, at_ms: int, who: str, what: str, subject: str, detail: str) -> None:
         """Add an entry to the log, inside a transaction that is open."""
         row = self._connection.execute("SELECT chain FROM change_log ORDER BY entry DESC LIMIT 1").fetchone()

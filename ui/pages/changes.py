@@ -12,7 +12,8 @@ from domain.change_actors import How
 from domain.change_verdict import Outcome
 from domain.diff import quiet_diff
 from domain.kong_entities import collection_of
-from domain.proposals import ProposalState
+from domain.proposals import Proposal, ProposalState
+from storage.change_rows import LogEntry
 from storage.changes_reader import MAX_CHANGES
 from ui import change_reads, navigation, store, wording
 from ui import wording_changes as words
@@ -20,6 +21,7 @@ from ui.change_reads import Reads
 from ui.components import page_frame, screens
 from ui.components.change_detail import show_change
 from ui.components.change_list import ListedChange, listed, show_list, within
+from ui.components.evidence import show_evidence
 from ui.components.limit_lab import show_limit_lab
 from ui.components.numbers import Number, show_numbers
 from ui.components.page_frame import Frame
@@ -57,6 +59,7 @@ def render() -> None:
             _show_waiting(page)
         if view == "changes":
             _show_changes(page, items, is_cut=len(rows) >= MAX_CHANGES)
+            show_evidence(page, reads)
         elif view == "proposals":
             _show_proposals(page, reads)
         elif view == "drift":
@@ -188,10 +191,17 @@ def _is_asked_for(item: ListedChange, only: str) -> bool:
 def _show_proposals(page: Frame, reads: Reads) -> None:
     known = reads.changes.proposals()
     ended = [p for p in known if not p.is_open]
-    if not ended:
-        if not known:
-            st.caption("Nothing was proposed yet. Open a change to roll it back, or try a limit.")
-        return
+    if not known:
+        st.caption("Nothing was proposed yet. Open a change to roll it back, or try a limit.")
+    if ended:
+        _show_ended(page, ended)
+    entries = reads.changes.log(limit=200)
+    if entries:
+        with st.expander("Log of decisions"):
+            _show_log(page, entries)
+
+
+def _show_ended(page: Frame, ended: Sequence[Proposal]) -> None:
     columns = (
         Column(f"Asked ({page.zone.label(page.now_ms)})", TIME),
         Column("What"),
@@ -217,11 +227,9 @@ def _show_proposals(page: Frame, reads: Reads) -> None:
         for p in ended[:200]
     ]
     show_table(columns, rows, key="gw-ended", label="Proposals that have ended", height=420)
-    with st.expander("Log of decisions"):
-        _show_log(page, reads)
 
 
-def _show_log(page: Frame, reads: Reads) -> None:
+def _show_log(page: Frame, entries: Sequence[LogEntry]) -> None:
     columns = (
         Column(f"Time ({page.zone.label(page.now_ms)})", TIME),
         Column("Who"),
@@ -239,7 +247,7 @@ def _show_log(page: Frame, reads: Reads) -> None:
                 Cell(e.chain[:12], tone="faint"),
             )
         )
-        for e in reads.changes.log(limit=200)
+        for e in entries
     ]
     show_table(columns, rows, key="gw-log", label="Log of decisions", height=360)
 
