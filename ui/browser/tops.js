@@ -31,6 +31,7 @@ export class Tiles {
     setAttribute(element, "data-known", tile.known)
     setAttribute(element, "title", tile.title)
     setText(change, tile.change)
+    change.title = tile.change
     setText(note, this.board.sentence(tile.note))
     bars.style.visibility = tile.spark.some(v => v !== null) ? "" : "hidden"
     spark(bars, tile.spark)
