@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from domain.windows import Window
 from storage.alert_rows import StoredIncident
 from storage.rows import Marker
-from ui import wording
+from ui import wording, wording_alerts
 from ui.safe_text import visible
 
 WAITING = frozenset({"open", "unknown"})
@@ -73,7 +73,7 @@ def _row(row: StoredIncident) -> dict[str, Any]:
         "severity": str(incident.severity),
         "icon": icon,
         "word": word if incident.state != "unknown" else f"{word}, not known any more",
-        "shape": visible(incident.shape, 80),
+        "shape": visible(f"{incident.entity}, {wording_alerts.shape(incident.shape)}", 120),
         "sentence": visible(incident.why, 400),
         "opened_ms": incident.opened_ms,
     }
