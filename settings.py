@@ -143,6 +143,14 @@ SETTINGS: tuple[Setting, ...] = (
         36_500,
     ),
     Setting(
+        "pseudonymise_addresses_days",
+        0,
+        "days",
+        "addresses that nothing newer refers to are replaced by pseudonyms, old payloads removed; 0 is never",
+        0,
+        3_650,
+    ),
+    Setting(
         "change_url",
         "",
         "URL",
@@ -220,6 +228,7 @@ class Settings:
     seconds_rollup_days: int
     minutes_rollup_days: int
     hours_rollup_days: int
+    pseudonymise_addresses_days: int
     change_url: str
     change_token_file: str
     approve_own_changes: bool

@@ -64,6 +64,12 @@ class Store(Protocol):
         Answers are the same without it, and slower.
         """
 
+    def pseudonymise(self, now_ms: int, max_rows: int) -> int:
+        """Replace addresses that nothing new refers to by pseudonyms, about `max_rows` rows looked at.
+
+        Returns how many were; fewer when this hour's round is over. Numbers stay as they are.
+        """
+
     def checkpoint(self) -> None:
         """Fold the write-ahead log into the file if no reader holds it."""
 

@@ -14,6 +14,7 @@ from storage.alert_tables import ALERT_TABLES, INCIDENTS_VIEW
 from storage.changes_tables import CHANGE_TABLES, CONFIG_CHANGES_VIEW
 from storage.connection import APPLICATION_ID
 from storage.node_tables import NODE_TABLES
+from storage.privacy_tables import AUDIT_TABLES, AUDIT_TRIGGERS, PSEUDONYM_TABLE
 from storage.slim_utils import Database, Migrations
 from storage.views import VIEWS
 
@@ -235,6 +236,20 @@ def m004_changes(db: Database) -> None:
     """Proposals, approvals and what was sent; blocks; who made a change; drift. The actor joins its view."""
     execute(db, CHANGE_TABLES)
     db.conn.execute(f"CREATE VIEW config_changes AS {CONFIG_CHANGES_VIEW}")
+
+
+@migrations()
+def m005_audit_trail(db: Database) -> None:
+    """Who did what, chained by hashes; it and the log of changes can only be added to."""
+    execute(db, AUDIT_TABLES)
+    for trigger in AUDIT_TRIGGERS:
+        db.conn.execute(trigger)
+
+
+@migrations()
+def m006_pseudonyms(db: Database) -> None:
+    """Which addresses were replaced by pseudonyms, and their prefixes."""
+    execute(db, PSEUDONYM_TABLE)
 
 
 VERSION = len(migrations.pending(Database(memory=True)))

@@ -19,6 +19,7 @@ from storage.keeping import keep_before_upgrade
 from storage.schema import prepare
 from storage.writing.books import Books
 from storage.writing.intake import Intake
+from storage.writing.pseudonyms import key_file, read_or_make_key
 
 SETTLE_ROWS = 2_000
 """Judged again in one transaction: about 20 ms when every one of them changes."""
@@ -40,7 +41,10 @@ class SqliteStore:
             with mapped_errors(self._path):
                 keep_before_upgrade(self._connection, self._path)
                 prepare(self._connection, self._path)
-                self._books = Books(self._connection, settings)
+                key = b""
+                if settings.pseudonymise_addresses_days:
+                    key = read_or_make_key(key_file(self._path))
+                self._books = Books(self._connection, settings, key)
         except BaseException:
             self._connection.close()
             raise
@@ -95,6 +99,17 @@ class SqliteStore:
         """Pack the totals of hours and days that are over, about `max_rows` rows; returns how many."""
         with self._one_transaction():
             return self._books.packs.make(now_ms, max_rows)
+
+    def pseudonymise(self, now_ms: int, max_rows: int) -> int:
+        """Replace addresses that nothing new refers to, at most `max_rows` rows; returns how many it took.
+
+        Fewer when this hour's round is over.
+        """
+        with self._one_transaction():
+            looked_at, changed = self._books.pseudonyms.replace(now_ms, max_rows)
+        if changed:
+            self._books.forget()  # numbers stay, words do not
+        return looked_at
 
     def checkpoint(self) -> None:
         """Fold the write-ahead log into the file if no reader holds it."""

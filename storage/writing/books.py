@@ -14,6 +14,7 @@ from storage.writing.nodes import NodeBook
 from storage.writing.packs import PackBook
 from storage.writing.places import PlaceBook
 from storage.writing.plugins import PluginBook
+from storage.writing.pseudonyms import PseudonymBook
 from storage.writing.resends import ResendMemory
 from storage.writing.retention import Retention
 from storage.writing.rollups import Rollups
@@ -26,7 +27,9 @@ from storage.writing.traffic import TrafficFolder
 class Books:
     """The parts of the writer. Each remembers what is committed; a rollback makes all of them forget."""
 
-    def __init__(self, connection: sqlite3.Connection, settings: Settings) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, settings: Settings, pseudonym_key: bytes = b""
+    ) -> None:
         self.keys = KeyBook(connection)
         self.entities = EntityBook(connection, self.keys)
         self.places = PlaceBook(self.entities)
@@ -50,6 +53,9 @@ class Books:
         self.targets = TargetBook(connection)
         self.retention = Retention(connection, settings)
         self.packs = PackBook(connection)
+        self.pseudonyms = PseudonymBook(
+            connection, self.keys, settings.pseudonymise_addresses_days, pseudonym_key
+        )
 
     def flush(self) -> None:
         """Write what was gathered into the transaction that is about to end."""

@@ -91,7 +91,11 @@ class KeyBook:
             (address,) = self._connection.execute(query, (ip_key,)).fetchone()
             if len(self._prefixes) >= MAX_PREFIXES:
                 self._prefixes.clear()
-            found = self._prefixes[ip_key] = self.prefix(address, ip_key)
+            replaced = self._connection.execute(
+                "SELECT prefix FROM pseudonyms WHERE key_id = ?", (ip_key,)
+            ).fetchone()
+            found = replaced[0] if replaced else self.prefix(address, ip_key)
+            self._prefixes[ip_key] = found
         return found
 
     def limit(self, name: str | None, value: int | None, window_s: int | None) -> int:

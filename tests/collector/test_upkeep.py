@@ -12,6 +12,7 @@ from collector.upkeep import (
     CLEAR_ROWS,
     PACK_ROWS,
     POSTPONE_S,
+    PSEUDONYM_ROWS,
     SETTLE_AFTER_S,
     SETTLE_EVERY_S,
     STATUS_EVERY_S,
@@ -30,6 +31,7 @@ class CountingStore(MemoryStore):
         super().__init__()
         self.left = left
         self.unpacked = 0
+        self.named = 0
         self.checkpoints = 0
         self.is_busy = False
 
@@ -48,6 +50,13 @@ class CountingStore(MemoryStore):
         packed = min(self.unpacked, max_rows)
         self.unpacked -= packed
         return packed
+
+    def pseudonymise(self, now_ms: int, max_rows: int) -> int:
+        """Replace at most so many."""
+        assert now_ms
+        replaced = min(self.named, max_rows)
+        self.named -= replaced
+        return replaced
 
     def checkpoint(self) -> None:
         """Count it."""
@@ -122,6 +131,18 @@ def test_packing_goes_on_until_nothing_is_left_and_ends_with_folding_the_log() -
         chores.run(store, CLEAR_EVERY_S + n / 100, idle=True)
 
     assert store.unpacked == 0
+    assert store.checkpoints == 1
+
+
+def test_replacing_addresses_goes_on_until_the_round_is_over() -> None:
+    store, chores = CountingStore(), upkeep()
+    store.named = 2 * PSEUDONYM_ROWS + 1
+
+    for n in range(3):
+        assert store.checkpoints == 0
+        chores.run(store, CLEAR_EVERY_S + n / 100, idle=True)
+
+    assert store.named == 0
     assert store.checkpoints == 1
 
 

@@ -1,0 +1,163 @@
+"""The audit trail: who did what and when, each entry chained to the one before by its hash.
+
+Logins, exports, settings and erasures stand in `audit_trail`, decisions about alerts too; changes and blocks
+stand in `change_log`, a chain of the same make. `verify` looks at both. What was done about a consumer or an
+address is told by the number of the incident or the like, never by name: nothing of it is ever erased.
+
+Whoever may write the file can compute a new chain, so the end of a chain is worth writing down elsewhere:
+`verify` says it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from domain.errors import StoreBusy
+from storage.connection import check_owner, mapped_errors, open_reader, open_writer, transaction
+from storage.schema import check_version, version_of
+
+FIRST_CHAIN = "0" * 64
+MAX_TEXT_CHARS = 2_000
+CHAINED = ("audit_trail", "change_log")
+
+
+class Chain(NamedTuple):
+    """What `verify` found of one table."""
+
+    table: str
+    entries: int
+    head: str
+    """The hash of the last entry that is as it was written."""
+    problem: str
+    """What is wrong, and where; empty when nothing is."""
+
+
+def chain_of(previous: str, at_ms: int, who: str, what: str, subject: str, detail: str) -> str:
+    """The hash of an entry: 64 hexadecimal digits over it and the entry before."""
+    text = json.dumps([previous, at_ms, who, what, subject, detail], ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def append(
+    connection: sqlite3.Connection, table: str, at_ms: int, who: str, what: str, subject: str, detail: str
+) -> None:
+    """Add an entry to a chain, inside a transaction that is open.
+
+    Args:
+        connection: A writer's.
+        table: One of `CHAINED`.
+        at_ms: When.
+        who: A person's name, or `gatewatch`.
+        what: A word or two.
+        subject: About what; no consumer's name and no address in `audit_trail`.
+        detail: More; cut at 2,000 characters.
+    """
+    row = connection.execute(f"SELECT chain FROM {table} ORDER BY entry DESC LIMIT 1").fetchone()
+    told = detail[:MAX_TEXT_CHARS]
+    chain = chain_of(row[0] if row else FIRST_CHAIN, at_ms, who, what, subject, told)
+    connection.execute(
+        f"INSERT INTO {table} (at_ms, who, what, subject, detail, chain) VALUES (?, ?, ?, ?, ?, ?)",
+        (at_ms, who, what, subject, told, chain),
+    )
+
+
+def record(path: str | Path, at_ms: int, who: str, what: str, subject: str = "", detail: str = "") -> None:
+    """Add one entry to the audit trail, on disk when this returns.
+
+    Raises:
+        StoreBusy: The file is not there, or cannot be written now.
+        StoreError: It is damaged, or not ours.
+    """
+    found = Path(path)
+    with _opened(found) as connection, mapped_errors(found), transaction(connection):
+        append(connection, "audit_trail", at_ms, who, what, subject, detail)
+
+
+def record_settings(path: str | Path, at_ms: int, values: Mapping[str, str]) -> list[str]:
+    """Note which settings differ from those of the start before; returns their names.
+
+    Args:
+        path: The file.
+        at_ms: Now.
+        values: Every setting as text that may be shown: the paths of secrets, never secrets.
+
+    Raises:
+        StoreError: It cannot be written now.
+    """
+    found = Path(path)
+    with _opened(found) as connection, mapped_errors(found), transaction(connection):
+        before = dict(connection.execute("SELECT name, value FROM audit_settings").fetchall())
+        names = sorted(name for name in {*before, *values} if before.get(name) != values.get(name))
+        if not names:
+            return []
+        connection.execute("DELETE FROM audit_settings")
+        connection.executemany("INSERT INTO audit_settings VALUES (?, ?)", sorted(values.items()))
+        for name in names if before else ["all"]:
+            old, new = (before.get(name), values.get(name)) if before else (None, "as first started")
+            detail = json.dumps({"before": old, "after": new}, ensure_ascii=False)
+            append(connection, "audit_trail", at_ms, "gatewatch", "setting changed", name, detail)
+        return names
+
+
+def verify(path: str | Path) -> list[Chain]:
+    """Recompute every chain of a file, which may be written meanwhile.
+
+    Raises:
+        StoreError: It cannot be read at all.
+    """
+    found = Path(path)
+    with contextlib.closing(open_reader(found)) as connection, mapped_errors(found):
+        check_version(connection, found)
+        # a byte that is no UTF-8 any more is a difference to be told, not a failure to read
+        connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
+        return [_verified(connection, table) for table in CHAINED]
+
+
+def _verified(connection: sqlite3.Connection, table: str) -> Chain:
+    number, head = 0, FIRST_CHAIN
+    try:
+        rows = connection.execute(
+            f"SELECT entry, at_ms, who, what, subject, detail, chain FROM {table} ORDER BY entry"
+        )
+        for entry, *values, chain in rows:
+            if entry != number + 1:
+                return Chain(table, number, head, f"entry {number + 1} is missing: entry {entry} follows")
+            if chain != chain_of(head, *values):
+                told = f"entry {entry} is not as it was written, or the one before it was taken out"
+                return Chain(table, number, head, told)
+            number, head = entry, chain
+        highest = _highest(connection, table)
+    except (sqlite3.DatabaseError, TypeError, ValueError) as error:
+        return Chain(table, number, head, f"what follows entry {number} cannot be read: {error}")
+    if highest > number:
+        told = f"entries {number + 1} to {highest} are missing at the end"
+        return Chain(table, number, head, told)
+    return Chain(table, number, head, "")
+
+
+def _highest(connection: sqlite3.Connection, table: str) -> int:
+    """The highest number ever given, where the table remembers it."""
+    row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (table,)).fetchone()
+    return int(row[0]) if row else 0
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[sqlite3.Connection]:
+    if not path.exists():
+        raise StoreBusy(f"{path} does not exist yet: start the collector")
+    with contextlib.closing(open_writer(path)) as connection:
+        with mapped_errors(path):
+            check_owner(connection, path)
+            check_version(connection, path)
+            # only the collector's writer folds the log in: here people would wait for it
+            connection.execute("PRAGMA wal_autocheckpoint=0").fetchall()
+            is_empty = not version_of(connection)
+        if is_empty:
+            raise StoreBusy(f"{path} has no tables yet: start the collector")
+        yield connection
