@@ -23,6 +23,7 @@ from storage.block_book import ask_block, get_block
 from storage.change_book import ChangeBook
 from storage.changes_reader import ChangesReader
 from storage.sqlite_store import SqliteStore
+from tests.blank_store import make_blank
 from tests.changes.kong_admin import KongAdmin
 
 NOW = 1_795_384_800_000
@@ -172,7 +173,7 @@ def make_service(world: World) -> ChangeService:
 async def world(tmp_path: Path) -> AsyncIterator[World]:
     path = tmp_path / "g.db"
     settings = load_settings({"database": str(path), "change_url": URL}, {})
-    store = SqliteStore(path, settings)
+    store = SqliteStore(make_blank(path), settings)
     kong = KongAdmin()
     transport = Broken(kong)
     found = World(path, kong, transport, settings, None, store)  # type: ignore[arg-type]

@@ -311,7 +311,7 @@ class KongStore:
             if field.unique and row.get(key) is not None and any(r.get(key) == row[key] for r in others):
                 raise _unique({key: row[key]})
         wanted = {k: row.get(k) for k in schema.composite_unique}
-        if wanted and any({k: r.get(k) for k in schema.composite_unique} == wanted for r in others):
+        if wanted and any(all(r.get(k) == v for k, v in wanted.items()) for r in others):
             raise _unique(wanted)
 
     def _hash(self, name: str, row: Entity, given: Entity) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from pathlib import Path
 
 import httpx
@@ -24,8 +25,10 @@ def answering(status: int, body: bytes = b"{}", **headers: str) -> httpx.MockTra
 
 async def test_collections_are_read_page_by_page() -> None:
     kong = KongAdmin()
-    for number in range(2_350):
-        kong.store.insert("consumers", {"username": f"c{number}"})
+    first = kong.store.insert("consumers", {"username": "c0"})
+    for number in range(1, 2_350):
+        key = str(uuid.UUID(int=number))
+        kong.store.rows["consumers"][key] = {**first, "id": key, "username": f"c{number}"}
 
     found = await api(httpx.ASGITransport(kong)).entities("/consumers")
 

@@ -11,9 +11,8 @@ import pytest
 from domain.admin_requests import AdminRequest, Plan, State, Step, plan_hash
 from domain.errors import StoreBusy
 from domain.proposals import OPEN_MS, Answer, ProposalState
-from settings import load_settings
 from storage.change_book import FIRST_CHAIN, ChangeBook, chain_of
-from storage.sqlite_store import SqliteStore
+from tests.blank_store import make_blank
 
 NOW = 1_795_384_800_000
 STEP = Step(
@@ -29,9 +28,7 @@ HASH = plan_hash(PLAN, "http://kong:8001")
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    found = tmp_path / "g.db"
-    SqliteStore(found, load_settings({}, {})).close()
-    return found
+    return make_blank(tmp_path / "g.db")
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from settings import Settings, load_settings
 from storage.block_book import add_protected, ask_block, begun, plan_touches
 from storage.change_book import ChangeBook
 from storage.rows import CellRow, Entity
-from storage.sqlite_store import SqliteStore
+from tests.blank_store import make_blank
 from tests.ui.drawn import has_part, part, said, texts_of
 from tests.ui.scripted_reader import NOW_MS, ScriptedReader, live_freshness, run_page, totals
 from ui import change_reads, store, viewer
@@ -61,7 +61,7 @@ READER = ScriptedReader(
 @pytest.fixture
 def settings(tmp_path: Path) -> Iterator[Settings]:
     made = load_settings({"database": str(tmp_path / "g.db"), "change_url": "http://kong:8001"}, {})
-    SqliteStore(made.database, made).close()
+    make_blank(Path(made.database))
     with change_reads.using(made):
         yield made
 
