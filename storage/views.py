@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from storage.codes import COLLECTOR_GONE_MS
+from storage.codes import COLLECTOR_GONE_MS, META_LAST_RECEIVED
 
 _REQUEST_ID = """
     CASE WHEN e.request_id IS NOT NULL THEN e.request_id
@@ -73,13 +73,18 @@ NODES_VIEW = f"""
 SELECT n.node AS node,
     coalesce(n.hostname, e.name) AS hostname,
     n.version AS version,
-    CASE WHEN n.state <> 'lost' AND (SELECT strftime('%s', 'now') * 1000 - beat_ms
-        FROM collector_status) > {COLLECTOR_GONE_MS} THEN 'unknown' ELSE n.state END AS state,
+    CASE WHEN n.state NOT IN ('lost', 'never seen') AND strftime('%s', 'now') * 1000 - coalesce(
+            (SELECT beat_ms FROM collector_status),
+            (SELECT value FROM meta WHERE name = '{META_LAST_RECEIVED}'),
+            0) > {COLLECTOR_GONE_MS} THEN 'unknown' ELSE n.state END AS state,
     n.last_seen_ms AS last_seen_ms,
     n.config_hash AS config_hash
 FROM known_nodes n
 LEFT JOIN entities e ON e.entity_type = 'nodes' AND e.entity_id = n.node"""
-"""Where the collector has gone, so has all knowledge of who lives."""
+"""Where the collector has gone, so has all knowledge of who lives: `state` is `unknown` then, however the
+node was found last. A file that only ever took recordings has no collector; there the newest arrival stands for
+its last beat, as on the page Nodes (`storage.reading.nodes`). This SQLite tells the time in whole seconds.
+"""
 
 QUARANTINE_VIEW = "SELECT at_ms, source, why, raw FROM quarantine_items"
 GAPS_VIEW = "SELECT from_ms, to_ms, source, cause FROM known_gaps"

@@ -77,6 +77,32 @@ def test_where_the_collector_is_gone_nobody_is_shown_live(path: Path) -> None:
     assert row(path, "SELECT state FROM nodes") == ("unknown",)
 
 
+def test_a_recording_of_the_past_makes_nobody_live(path: Path) -> None:
+    """No collector ever ran on the file, so the newest arrival is when somebody last listened."""
+    address = "http://gw-2:8001"
+    old = sign("n-1", at_s=-1_000_000_000, hostname="gw")
+    nobody = sign(None, -1_000_000_000, via="admin-api", address=address, answered=False, why="refused")
+    with opened(path) as store:
+        store.write([batch(old, nobody, way="replay")])
+
+    assert rows(path, "SELECT node, state FROM known_nodes ORDER BY node") == [
+        (address, "never seen"), ("n-1", "live")
+    ]  # fmt: skip
+    assert rows(path, "SELECT node, state FROM nodes ORDER BY node") == [
+        (address, "never seen"), ("n-1", "unknown")
+    ]  # fmt: skip
+
+
+def test_a_collector_that_beats_vouches_for_the_states(path: Path) -> None:
+    with opened(path) as store:
+        store.write([batch(sign(at_s=-1_000_000_000), way="replay")])
+        store._connection.execute(
+            "INSERT INTO collector_status VALUES (1, (SELECT strftime('%s', 'now') * 1000 - 20000), '{}')"
+        )
+
+    assert row(path, "SELECT state FROM nodes") == ("live",)
+
+
 def test_several_ways_are_heard_in_order_of_time_within_a_transaction(path: Path) -> None:
     later = batch(sign(at_s=60), way="replay")
     earlier = batch(sign(at_s=0), sign(at_s=20), way="replay")
