@@ -31,9 +31,10 @@ from storage.reading.spans import Span
 
 SPANS_AT_ONCE = 100
 """SQLite takes at most 500 statements joined by UNION ALL."""
-MAX_FOLLOWED = 50_000
+MAX_FOLLOWED = 150_000
 """A few combinations are followed through the index rather than looked for in packs, where so many rows at
-most come of it: about 40 ms, usually far less, and whole columns need not be read for one consumer."""
+most come of it: 0.3 s if each did something in every bucket, 10 ms for what consumers are like, and whole
+columns need not be read for one of them."""
 OUTCOMES = {
     REFUSED: tuple(Outcome(outcome) for outcome in VIOLATIONS),
     PASSED: tuple(outcome for outcome in Outcome if outcome > MAX_VIOLATION),
