@@ -18,6 +18,8 @@ pytestmark = pytest.mark.e2e
 
 KILLS = 10
 RELOADS = (2, 5, 8)
+SETTLE_LIMIT_S = 60.0
+"""A sender that found nobody for long waits up to 30 s before it tries again."""
 FIXTURES = Path(__file__).parents[2] / "kong-plugin/spec/fixtures"
 
 
@@ -60,7 +62,7 @@ def test_ten_kills_and_three_reloads_under_load_lose_and_double_nothing(
         collector.start()
     clients.stop()
 
-    wait_for(lambda: settled(collector, clients.refused), "every refusal is stored", 30)
+    wait_for(lambda: settled(collector, clients.refused), "every refusal is stored", SETTLE_LIMIT_S)
 
     stored = stored_requests(collector)
     assert len(clients.refused) > 100
@@ -83,7 +85,7 @@ def test_workers_reloaded_under_load_hand_everything_on(
     time.sleep(1.5)
     clients.stop()
 
-    wait_for(lambda: settled(collector, clients.refused), "every refusal is stored", 30)
+    wait_for(lambda: settled(collector, clients.refused), "every refusal is stored", SETTLE_LIMIT_S)
 
     stored = stored_requests(collector)
     assert set(stored) == clients.refused
@@ -101,7 +103,9 @@ def test_what_a_small_buffer_had_to_shed_is_told_to_the_last_one(
     clients.stop()
 
     collector.start()
-    wait_for(lambda: settled(collector, clients.refused), "every refusal is stored or told of", 30)
+    wait_for(
+        lambda: settled(collector, clients.refused), "every refusal is stored or told of", SETTLE_LIMIT_S
+    )
 
     stored = stored_requests(collector)
     assert set(stored) <= clients.refused
