@@ -17,7 +17,7 @@ from typing import Any
 
 from alerting.threads import AlertThreads
 from changes.thread import ChangeThread
-from collector import VERSION, copies, replay, simulate
+from collector import VERSION, copies, erasing, replay, simulate, trail
 from collector.admission import ConnectionCaps, OncePerMinute, most_connections
 from collector.claim import DatabaseClaim
 from collector.doctor import command as doctor
@@ -53,6 +53,8 @@ def main(arguments: list[str]) -> int:
         "backup": copies.back_up_command,
         "restore": copies.restore_command,
         "check": copies.check_command,
+        "verify": trail.verify_command,
+        "erase": erasing.erase_command,
     }
     command = commands.get(arguments[0]) if arguments else None
     try:

@@ -24,7 +24,7 @@ def back_up_command(arguments: list[str]) -> int:
         SettingValueError: It cannot be copied, or not to there.
     """
     options = backup_parser().parse_args(arguments)
-    database = _database(options.database)
+    database = find_database(options.database)
     started_s = time.monotonic()
     try:
         with shown_progress() as progress:
@@ -70,7 +70,7 @@ def check_command(arguments: list[str]) -> int:
         SettingValueError: There is no database, or it cannot be read at all.
     """
     options = check_parser().parse_args(arguments)
-    database = _database(options.database)
+    database = find_database(options.database)
     started_s = time.monotonic()
     try:
         problems = structure_problems(database, quick=options.quick)
@@ -87,7 +87,12 @@ def check_command(arguments: list[str]) -> int:
     return 0
 
 
-def _database(named: str | None) -> Path:
+def find_database(named: str | None) -> Path:
+    """The database that is meant.
+
+    Raises:
+        SettingValueError: It is not there.
+    """
     database = Path(load_settings({"database": named}).database)
     if not database.exists():
         raise SettingValueError(f"there is no database {database}")

@@ -27,6 +27,8 @@ other commands:
   python -m collector backup --help    copy the database while it is written
   python -m collector restore --help   put a copy back
   python -m collector check --help     look for damage
+  python -m collector verify --help    whether the audit trail is as it was written
+  python -m collector erase --help     erase all about one address or consumer
 """
 COLLECTOR_MORE = """\
 Every option can also be set in the environment (GATEWATCH_DATABASE, GATEWATCH_WS_LISTEN,
@@ -64,6 +66,18 @@ Looks for damage while everything runs: the structure of the file, every index, 
 each other. A file of 8 GB takes minutes.
 """
 CHECK_MORE = "Exit status: 0 when all is well, 1 when something was found, 2 when it could not look.\n"
+VERIFY_HELP = """\
+Recomputes the chain of hashes of the audit trail and of the log of changes, while everything runs, and says
+which entry was altered or taken out. Write down the last hash elsewhere: who may write the file could make a
+new chain.
+"""
+VERIFY_MORE = "Exit status: 0 when all is well, 1 when something is not, 2 when it could not look.\n"
+ERASE_HELP = """\
+Erases everything about one address or one consumer: events, payloads, names, mentions in alerts and changes.
+Totals stay, under a marker. The file is then written anew and its log emptied, so that no byte is left; that
+needs twice the file's room. No collector may be running on it. Without --yes it says what would go.
+"""
+ERASE_MORE = "Exit status: 0 when it was erased, 1 when it was only shown, 2 when it could not be done.\n"
 DOCTOR_HELP = """\
 Looks at Kong through its Admin API, and at what has arrived in the database, and says in plain words what is
 missing or risky, and what to do next. It only reads: a handful of GETs per Admin API.
@@ -203,6 +217,26 @@ def check_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="leave out whether indexes agree with their tables: 4 times faster",
     )
+    return parser
+
+
+def verify_parser() -> argparse.ArgumentParser:
+    """Options of `python -m collector verify`."""
+    parser = _parser("python -m collector verify", VERIFY_HELP, VERIFY_MORE)
+    _add_database(parser, "the SQLite file to look at (data/gatewatch.db)")
+    return parser
+
+
+def erase_parser() -> argparse.ArgumentParser:
+    """Options of `python -m collector erase`."""
+    parser = _parser("python -m collector erase", ERASE_HELP, ERASE_MORE)
+    _add_database(parser, "the SQLite file to erase from (data/gatewatch.db)")
+    subject = parser.add_mutually_exclusive_group(required=True)
+    subject.add_argument("--ip", metavar="ADDRESS", help="a client's address")
+    subject.add_argument(
+        "--consumer", metavar="ID", help="a consumer's id, or its name where only one has it"
+    )
+    parser.add_argument("--yes", action="store_true", help="do it; without it nothing is changed")
     return parser
 
 

@@ -7,7 +7,6 @@ told so. Each move leaves an entry in the log, chained by hashes.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sqlite3
 from pathlib import Path
@@ -19,6 +18,7 @@ import msgspec
 from domain.admin_requests import Plan
 from domain.errors import StoreBusy
 from domain.proposals import Answer, Proposal, ProposalState, answer_to, same_name
+from storage.audit_trail import append
 from storage.connection import check_owner, mapped_errors, open_writer, transaction
 from storage.schema import check_version, version_of
 
@@ -26,7 +26,6 @@ COLUMNS = (
     "proposal_id, kind, state, asked_ms, asked_by, reason, ask, target, plan, plan_hash, shown, planned_ms,"
     " expires_ms, approved_ms, approved_by, approved_hash, ended_ms, outcome"
 )
-FIRST_CHAIN = "0" * 64
 MAX_TEXT_CHARS = 2_000
 
 
@@ -39,12 +38,6 @@ def to_proposal(row: tuple[Any, ...]) -> Proposal:
         plan=None if plan is None else msgspec.json.decode(plan, type=Plan),
         shown=[] if shown is None else json.loads(shown),
     )
-
-
-def chain_of(previous: str, at_ms: int, who: str, what: str, subject: str, detail: str) -> str:
-    """The hash of a log entry: 64 hexadecimal digits over it and the entry before."""
-    text = json.dumps([previous, at_ms, who, what, subject, detail], ensure_ascii=True)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _check_tables(path: Path, *, is_empty: bool) -> None:
@@ -383,10 +376,4 @@ class ChangeBook:
 
     def log(self, at_ms: int, who: str, what: str, subject: str, detail: str) -> None:
         """Add an entry to the log, inside a transaction that is open."""
-        row = self._connection.execute("SELECT chain FROM change_log ORDER BY entry DESC LIMIT 1").fetchone()
-        told = detail[:MAX_TEXT_CHARS]
-        chain = chain_of(row[0] if row else FIRST_CHAIN, at_ms, who, what, subject, told)
-        self._connection.execute(
-            "INSERT INTO change_log (at_ms, who, what, subject, detail, chain) VALUES (?, ?, ?, ?, ?, ?)",
-            (at_ms, who, what, subject, told, chain),
-        )
+        append(self._connection, "change_log", at_ms, who, what, subject, detail)

@@ -130,18 +130,29 @@ def unpack_payload(body: bytes | str, words: Words = ()) -> Any:
         ValueError: It is damaged.
     """
     if isinstance(body, bytes):
-        frame = body[1:]
-        try:
-            if zstandard.frame_content_size(frame) > MAX_PAYLOAD_BYTES:
-                raise ValueError(f"payload is longer than {MAX_PAYLOAD_BYTES} bytes")
-            raw = _CODEC.decompressor.decompress(frame)
-        except zstandard.ZstdError as error:
-            raise ValueError(f"payload is damaged: {error}") from error
+        raw = unpack_raw(body)
         if body.startswith(_FIRST_WITH_WORDS):
             for mark, word in itertools.zip_longest(_MARKS, words):
                 raw = raw.replace(mark, (word or "").encode("utf-8"))
         body = raw.decode("utf-8", "replace")
     return load_json(body)
+
+
+def unpack_raw(body: bytes | str) -> bytes:
+    """The text of a payload as it was compressed: with marks where words were left out.
+
+    Raises:
+        ValueError: It is damaged.
+    """
+    if isinstance(body, str):
+        return body.encode("utf-8")
+    frame = body[1:]
+    try:
+        if zstandard.frame_content_size(frame) > MAX_PAYLOAD_BYTES:
+            raise ValueError(f"payload is longer than {MAX_PAYLOAD_BYTES} bytes")
+        return _CODEC.decompressor.decompress(frame)
+    except zstandard.ZstdError as error:
+        raise ValueError(f"payload is damaged: {error}") from error
 
 
 def load_json(text: str | None) -> Any:

@@ -94,6 +94,11 @@ def read_or_make_key(path: Path) -> bytes:
     return made
 
 
+def pseudonym_of(address: str, secret: bytes) -> str:
+    """What stands for an address, or for a prefix, under a key."""
+    return PSEUDONYM + hmac.new(secret, address.encode("utf-8"), hashlib.sha256).hexdigest()[:16]
+
+
 class PseudonymBook:
     """Replaces in the transaction that is open.
 
@@ -135,8 +140,7 @@ class PseudonymBook:
 
     def pseudonym(self, address: str) -> str:
         """What stands for an address, or for a prefix, in this file for ever."""
-        digest = hmac.new(self._secret, address.encode("utf-8"), hashlib.sha256).hexdigest()
-        return PSEUDONYM + digest[:16]
+        return pseudonym_of(address, self._secret)
 
     def _is_resting(self, now_ms: int) -> bool:
         """Whether the round is over and the next not due; begins the next when it is."""

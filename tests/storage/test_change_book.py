@@ -11,7 +11,8 @@ import pytest
 from domain.admin_requests import AdminRequest, Plan, State, Step, plan_hash
 from domain.errors import StoreBusy
 from domain.proposals import OPEN_MS, Answer, ProposalState
-from storage.change_book import FIRST_CHAIN, ChangeBook, chain_of
+from storage.audit_trail import FIRST_CHAIN, chain_of
+from storage.change_book import ChangeBook
 from tests.blank_store import make_blank
 
 NOW = 1_795_384_800_000
