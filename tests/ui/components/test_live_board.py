@@ -66,6 +66,7 @@ def test_links_of_the_board_are_this_hosts_and_end_where_the_name_goes() -> None
     assert prefixes["ip"] == "/addresses?range=6h&consumer=a%26b&of="
     assert prefixes["service"] == "/events?range=6h&consumer=a%26b&service="
     assert prefixes["event"] == "/events?range=6h&consumer=a%26b&of="
+    assert prefixes["alert"] == "/alerts?range=6h&consumer=a%26b&of="
     assert drill_prefixes(PageState())["consumer"] == "/consumers?of="
 
 
