@@ -8,7 +8,7 @@ import itertools
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.admin_requests import Plan, Refused
@@ -315,7 +315,6 @@ scopes = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(deadline=None, max_examples=150)
 @given(st.lists(st.tuples(places, lists, st.booleans()), max_size=5, unique_by=lambda r: str(r[0])), scopes)
 def test_in_any_configuration_a_block_holds_in_its_scope_changes_nothing_else_and_is_undone(
     held: list[tuple[dict[str, str], dict[str, str], bool]], scope: BlockScope
