@@ -82,8 +82,8 @@ SELECT n.node AS node,
 FROM known_nodes n
 LEFT JOIN entities e ON e.entity_type = 'nodes' AND e.entity_id = n.node"""
 """Where the collector has gone, so has all knowledge of who lives: `state` is `unknown` then, however the
-node was found last. A file that only ever took recordings has no collector; there the newest arrival stands for
-its last beat, as on the page Nodes (`storage.reading.nodes`). This SQLite tells the time in whole seconds.
+node was found last. A file that only ever took recordings has no collector; there the newest arrival stands
+for its last beat, as on the page Nodes (`storage.reading.nodes`). This SQLite tells whole seconds only.
 """
 
 QUARANTINE_VIEW = "SELECT at_ms, source, why, raw FROM quarantine_items"

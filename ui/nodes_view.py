@@ -200,7 +200,8 @@ def target_lines(
 ) -> list[TargetLine]:
     """Every target as every node sees it, what is wrong first, then by upstream, target and node.
 
-    What a node said last holds no longer than the node is there.
+    What a node said last holds no longer than the node is there. For a span that is over `now_ms` is its end,
+    and `rows` are as of then: targets that were heard of later are left out.
     """
     by_id, names = {row.node: row for row in rows}, called(rows)
     changes: dict[tuple[str | None, str, str], list[TargetChange]] = {}
@@ -209,6 +210,7 @@ def target_lines(
     lines = [
         _line(row, changes.get((row.node, row.upstream, row.target), []), by_id, names, spans, window, now_ms)
         for row in targets.now
+        if row.first_ms < now_ms
         if row.node is None or not (by_id.get(row.node) and by_id[row.node].replaced_by)
     ]
     order = {"unhealthy": 0, "dns_error": 0, "unknown": 1}
@@ -227,15 +229,19 @@ def _line(
     node = by_id.get(row.node or "")
     is_there = row.node is None or (node is not None and NodeState(node.state) in HEARD_STATES)
     unknown_ms = None if is_there or node is None else max(row.since_ms, node.last_seen_ms or node.since_ms)
+    past = tuple(_target_spans(row, changes, spans.get(row.node or "", ()), window, now_ms))
+    health, since_ms = row.health, row.since_ms
+    if since_ms > now_ms:  # it has changed since
+        health, since_ms = (past[-1].health, past[-1].from_ms) if past else ("unknown", window.from_ms)
     return TargetLine(
         upstream=row.upstream,
         target=row.target,
         node=row.node,
         node_name="any node" if row.node is None else names.get(row.node, short(row.node)),
-        health=row.health if is_there else "unknown",
-        since_ms=row.since_ms if unknown_ms is None else unknown_ms,
+        health=health if is_there else "unknown",
+        since_ms=since_ms if unknown_ms is None else min(unknown_ms, now_ms),
         changes=sum(change.at_ms >= window.from_ms for change in changes),
-        spans=tuple(_target_spans(row, changes, spans.get(row.node or "", ()), window, now_ms)),
+        spans=past,
     )
 
 
@@ -249,7 +255,9 @@ def _target_spans(
     """What a node said of a target over a window; unknown while the node was not there."""
     end_ms = min(window.to_ms, now_ms)
     edges = [(change.at_ms, change.health) for change in changes]
-    if not edges:
+    if not edges and row.since_ms >= end_ms:  # its first change came later, so it was as first heard of
+        edges = [(row.first_ms, "healthy")]
+    elif not edges:
         edges = [(row.since_ms, row.health)]
     elif edges[0][1] != "healthy" and row.first_ms < edges[0][0]:
         edges.insert(0, (row.first_ms, "healthy"))  # a target first heard of as healthy is no change

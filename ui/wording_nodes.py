@@ -73,6 +73,9 @@ HOW_JUDGED = (
     "Kong has no event for a node that comes or goes, and keeps calling dead data planes normal for 14 days. "
     "So a state is made from signs and from silence: a node is as fresh as its freshest feed."
 )
+NOBODY_THEN = (
+    "Nothing was heard of any node in this span or before it, so that nothing is known of the fleet then."
+)
 FORMER = "Nodes that started again under a new id, and nodes not heard for more than a day"
 NO_TARGETS = (
     "No upstream target is known. Target health comes from polling Admin APIs, from our Kong plugin and from "
@@ -111,6 +114,14 @@ def rhythm_rows() -> list[tuple[str, str, str, str]]:
         (FEEDS[Feed(feed)], f"{r.every_s:g} s", f"{r.late_s:g} s", f"{r.lost_s:g} s")
         for feed, r in RHYTHMS.items()
     ]
+
+
+def verdict_then(states: list[NodeState], when: str) -> str:
+    """The page in one sentence, for a span that is over."""
+    if not states:
+        return f"As of {when}: no node was known"
+    said = verdict(states)
+    return f"As of {when}: {said[0].lower()}{said[1:]}"
 
 
 def verdict(states: list[NodeState]) -> str:

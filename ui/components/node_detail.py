@@ -47,7 +47,7 @@ def show_node(page: Frame, row: NodeRow, spans: Sequence[StateSpan]) -> None:
     left, right = st.columns(2, gap="medium")
     with left:
         _show_feeds(page, row)
-        _show_states(page, row, spans)
+        show_states(page, row, spans)
     with right:
         _show_facts(page, row)
 
@@ -132,7 +132,8 @@ def _cell(cell: Cell | str | None) -> Cell:
     return cell if isinstance(cell, Cell) else Cell(cell)
 
 
-def _show_states(page: Frame, row: NodeRow, spans: Sequence[StateSpan]) -> None:
+def show_states(page: Frame, row: NodeRow, spans: Sequence[StateSpan]) -> None:
+    """List the states it was in, newest first; `spans` are oldest first."""
     st.markdown("#### States in this span, newest first")
     columns = (
         Column(f"From ({page.zone.label(page.now_ms)})", "time"),

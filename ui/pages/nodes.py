@@ -13,7 +13,7 @@ from ui import navigation, wording
 from ui import wording_nodes as words
 from ui.charts.axes import mark_key
 from ui.charts.node_strip import MOST_ROWS, strip_figure, strip_height, target_figure
-from ui.components import page_frame
+from ui.components import nodes_past, page_frame
 from ui.components.chart import show_chart
 from ui.components.node_detail import show_node
 from ui.components.numbers import Number, show_numbers
@@ -21,6 +21,7 @@ from ui.components.page_frame import Frame
 from ui.components.portrait_lists import shared_reader
 from ui.components.table import COUNT, Cell, Column, Row, show_table
 from ui.live_state import FeedState
+from ui.nodes_past import fleet_of, witnesses
 from ui.nodes_view import (
     blocks_of,
     called,
@@ -51,12 +52,29 @@ def render() -> None:
             return
         history = shared_reader(page).node_history(page.window, floor_ms(page.now_ms, SECOND_MS))
         spans = spans_by_node(history)
+        if page.is_past:
+            _show_past(page, known, spans, token)
+            return
         chosen = [row for row in known.rows if token is not None and token in {row.node, row.hostname}]
         if chosen:
             for row in chosen:
                 show_node(page, row, with_forebears(row, known.rows, spans))
             return
         _show_all(page, known, spans, token)
+
+
+def _show_past(page: Frame, known: Nodes, spans: Spans, token: str | None) -> None:
+    fleet = fleet_of(known.rows, spans, page.window)
+    chosen = [node for node in fleet if token is not None and token in node.names]
+    for node in chosen:
+        nodes_past.show_one(page, node)
+    if chosen:
+        return
+    if token is not None:
+        st.warning(in_markdown(f"No node was called {token} in this span.", 300), icon=":material/help:")
+    nodes_past.show_fleet(page, fleet)
+    if fleet:
+        _show_targets(page, witnesses(known.rows, spans, page.window), spans)
 
 
 def _show_all(page: Frame, known: Nodes, spans: Spans, token: str | None) -> None:
@@ -70,7 +88,7 @@ def _show_all(page: Frame, known: Nodes, spans: Spans, token: str | None) -> Non
     _show_numbers(page, now)
     _show_grid(page, now, key="gw-nodes")
     _show_history(page, now, known, spans)
-    _show_targets(page, known, spans)
+    _show_targets(page, known.rows, spans)
     if former:
         with st.expander(f"{words.FORMER} ({len(former)})"):
             _show_grid(page, former, key="gw-former")
@@ -249,10 +267,11 @@ def _show_history(page: Frame, now: Sequence[NodeRow], known: Nodes, spans: Span
         st.caption(in_markdown(" · ".join(note), 300))
 
 
-def _show_targets(page: Frame, known: Nodes, spans: Spans) -> None:
+def _show_targets(page: Frame, nodes: Sequence[NodeRow], spans: Spans) -> None:
     st.markdown("#### Upstream targets, as each node sees them")
     targets = shared_reader(page).target_health(page.window)
-    lines = target_lines(targets, known.rows, spans, page.window, page.now_ms)
+    at_ms = page.window.to_ms if page.is_past else page.now_ms
+    lines = target_lines(targets, nodes, spans, page.window, at_ms)
     if not lines:
         if page.feed.state is not FeedState.WAITING:
             st.caption(words.NO_TARGETS)
@@ -269,7 +288,7 @@ def _show_targets(page: Frame, known: Nodes, spans: Spans) -> None:
         Column("Upstream"),
         Column("Target"),
         Column("Node"),
-        Column("Health"),
+        Column("Health at the end" if page.is_past else "Health"),
         Column("For", COUNT, hint="Since its last change that we know of"),
         Column("Changes", COUNT, hint="In this span"),
     )
@@ -282,7 +301,7 @@ def _show_targets(page: Frame, known: Nodes, spans: Spans) -> None:
                 Cell(
                     words.HEALTH.get(line.health, line.health), tone=words.HEALTH_TONES.get(line.health, "")
                 ),
-                Cell(wording.duration(max(0, page.now_ms - line.since_ms))),
+                Cell(wording.duration(max(0, at_ms - line.since_ms))),
                 Cell(f"{line.changes:,}", tone="" if line.changes else "faint"),
             )
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
+import msgspec
 from streamlit.testing.v1 import AppTest
 
 from domain.errors import StoreError
@@ -159,6 +160,65 @@ def test_a_node_that_nobody_knows_is_said_and_all_are_shown() -> None:
 
     assert "No node is called gw-9." in said(page)
     assert has_part(page, "table", "gw-nodes")
+
+
+PAST = f"from={NOW_MS - 200 * S}&to={NOW_MS - 100 * S}"
+THEN = (span("id-gw-1", 200, 150), span("id-gw-1", 150, 130, "late"), span("id-gw-1", 130, 100))
+
+
+@functools.cache
+def past() -> AppTest:
+    """Nodes that are not heard any more today, over a span in which they were."""
+    gone = node_row("gw-1", "unknown", last_seen_ms=NOW_MS - 110 * S, facts={"queue_events": 7})
+    later = node_row("gw-9", "lost")
+    target = TargetRow(
+        node="id-gw-1", upstream="orders", target="10.0.0.1:80", health="unhealthy",
+        since_ms=NOW_MS - 10 * S, first_ms=NOW_MS - 900 * S, confirmed_ms=NOW_MS,
+    )  # fmt: skip
+    new = msgspec.structs.replace(target, target="10.0.0.2:80", first_ms=NOW_MS - 10 * S)
+    targets = Targets(now=(target, new), changes=(), is_cut=False)
+    return run(PAST, gone, later, node_history=THEN, target_health=targets)
+
+
+def test_a_span_that_is_over_shows_the_fleet_as_it_was_at_its_end() -> None:
+    page = past()
+
+    assert "the one node known is live" in said(page)
+    assert "As of 2" in said(page)
+    assert column(page, "State at the end") == ["● Live"]
+    assert (column(page, "Worst"), column(page, "There")) == (["◐ Late"], ["80 %"])
+    numbers = {n["label"]: n["value"] for n in part(page, "numbers", "gw-numbers")["numbers"]}
+    assert (numbers["Live"], numbers["Lost"]) == ("1 of 1", "0")
+    assert "Held by plugins" not in numbers
+
+
+def test_the_history_of_a_span_that_is_over_is_drawn() -> None:
+    figure = part(past(), "chart", "gw-strip")["figure"]
+
+    assert [trace["name"] for trace in figure["data"]] == ["● Live", "◐ Late"]
+
+
+def test_targets_of_a_span_that_is_over_have_the_health_of_then() -> None:
+    assert texts_of(part(past(), "table", "gw-target-rows")) == [
+        ["orders", "10.0.0.1:80", "gw-1", "● healthy", "30 s", "0"]
+    ]
+
+
+def test_one_node_over_a_span_that_is_over_has_its_states_and_nothing_of_today() -> None:
+    page = run(f"{PAST}&of=gw-1", node_row("gw-1", "unknown"), node_history=THEN)
+
+    assert "gw-1: ● Live, as of" in said(page)
+    assert [row[1] for row in texts_of(part(page, "table", "gw-states-id-gw-1"))] == [
+        "● Live", "◐ Late", "● Live"
+    ]  # fmt: skip
+    assert not has_part(page, "table", "gw-feeds-id-gw-1")
+
+
+def test_a_span_of_which_nothing_is_known_says_so() -> None:
+    page = run(PAST, LIVE, node_history=())
+
+    assert "no node was known" in said(page)
+    assert not has_part(page, "numbers", "gw-numbers")
 
 
 def test_without_nodes_the_page_says_how_they_become_known() -> None:
