@@ -33,6 +33,7 @@ from collector.sources.serving import HttpServer
 from collector.sources.stream import StreamServer
 from collector.tls import server_context
 from collector.tokens import Tokens, read_secret_file, read_tokens
+from collector.trail import note_settings
 from collector.writer import Writer
 from domain.errors import DeadlineExceeded, StoreError
 from settings import Settings, SettingValueError, load_settings
@@ -172,6 +173,7 @@ class Collector:
             await self._writer.start()
         except StoreError as error:
             raise SettingValueError(f"database {self._settings.database} cannot be used: {error}") from error
+        note_settings(self._settings, now_ms())
         self._stream.heard.update(last_arrivals(self._settings))
         await self._stream.start(self._sockets[0], self._tls)
         await self._http.start(self._sockets[1])

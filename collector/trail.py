@@ -1,16 +1,41 @@
-"""`python -m collector verify`: whether the audit trail is as it was written (docs/runbook.md)."""
+"""The audit trail: what a start adds to it, and `python -m collector verify` (docs/runbook.md)."""
 
 from __future__ import annotations
 
+import dataclasses
+import json
+import logging
 import sys
 
 from collector.copies import find_database
 from collector.options import verify_parser
 from domain.errors import StoreError
-from settings import SettingValueError
-from storage.audit_trail import verify
+from domain.redaction import redact_text
+from settings import Settings, SettingValueError
+from storage.audit_trail import record_settings, verify
+
+log = logging.getLogger("gatewatch.audit")
 
 PROBLEMS = 1
+
+
+def note_settings(settings: Settings, at_ms: int) -> None:
+    """Record which settings differ from those of the start before. Of secrets there is only the file's path.
+
+    A trail that cannot be written now does not keep the collector from taking events: the log says so, and
+    the next start tells the difference.
+    """
+    values = {
+        name: redact_text(json.dumps(value, ensure_ascii=False))
+        for name, value in dataclasses.asdict(settings).items()
+    }
+    try:
+        changed = record_settings(settings.database, at_ms, values)
+    except StoreError as error:
+        log.warning("changed settings could not be recorded: %s", error)
+    else:
+        if changed:
+            log.info("settings that changed since the last start: %s", ", ".join(changed))
 
 
 def verify_command(arguments: list[str]) -> int:

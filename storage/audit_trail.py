@@ -44,6 +44,11 @@ def chain_of(previous: str, at_ms: int, who: str, what: str, subject: str, detai
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def digest_of(text: str) -> str:
+    """What stands for a text that may name people: equal texts have equal ones."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
 def append(
     connection: sqlite3.Connection, table: str, at_ms: int, who: str, what: str, subject: str, detail: str
 ) -> None:

@@ -2,7 +2,7 @@
 
 Every decision is one short transaction. A decision about an incident says in which state the person saw it,
 and is refused when it is not in it any more: of two who click at once, one wins and the other is told. Every
-decision leaves a line in the history.
+decision leaves a line in the history, and one in the audit trail, which tells its notes by their hash alone.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from domain.incidents import Act, State, Verdict, next_state
 from domain.rules import Rule, RuleError, problems
 from domain.silences import Silence, problem
 from storage.alert_rows import silence_body
+from storage.audit_trail import append, digest_of
 from storage.connection import check_owner, mapped_errors, open_writer, transaction
 from storage.schema import check_version, version_of
 
@@ -168,6 +169,12 @@ class Decisions:
             " VALUES (?, ?, ?, ?, ?, ?, ?)",
             (incident_id, at_ms, _name(who), what, before, after, note[:MAX_NOTE_CHARS]),
         )
+        detail = f"{before} to {after}" if before != after else before
+        self._audit(at_ms, who, what, f"incident {incident_id}", detail, note[:MAX_NOTE_CHARS])
+
+    def _audit(self, at_ms: int, who: str, what: str, subject: str, detail: str, note: str) -> None:
+        told = f"{detail}; note {digest_of(note)}" if note else detail
+        append(self._connection, "audit_trail", at_ms, _name(who), what, subject, told)
 
     # ---- silences
 
@@ -189,7 +196,10 @@ class Decisions:
                     silence.reason[:MAX_NOTE_CHARS], silence_body(silence), at_ms,
                 ),
             )  # fmt: skip
-        return cursor.lastrowid or 0
+            number = cursor.lastrowid or 0
+            span = f"{silence.kind.value} from {silence.from_ms} until {silence.until_ms}"
+            self._audit(at_ms, silence.author, "silenced", f"silence {number}", span, silence_body(silence))
+        return number
 
     def end_silence(self, silence_id: int, who: str) -> None:
         """End a silence before its time.
@@ -204,6 +214,10 @@ class Decisions:
             ).rowcount
             if not ended:
                 raise Outrun("this silence was ended already")
+            (at_ms,) = self._connection.execute(
+                "SELECT CAST(unixepoch('subsec') * 1000 AS INTEGER)"
+            ).fetchone()
+            self._audit(at_ms, who, "silence ended", f"silence {silence_id}", "", "")
 
     # ---- rules
 
@@ -237,6 +251,8 @@ class Decisions:
                     msgspec.json.encode(rule).decode(),
                 ),
             )  # fmt: skip
+            body = msgspec.json.encode(rule).decode()
+            self._audit(at_ms, who, "rule saved", rule.id, f"version {newest + 1}", body)
         return int(newest) + 1
 
     # ---- the collector is asked
@@ -251,6 +267,7 @@ class Decisions:
                 ),
                 (request_id, kind, at_ms, _name(who), json.dumps(body)),
             )
+            self._audit(at_ms, who, f"asked for {kind}", request_id, "", "")
 
     def redeliver(self, message_id: str, at_ms: int) -> None:
         """Send a dead letter once more.

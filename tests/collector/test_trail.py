@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import logging
 from pathlib import Path
 
 import pytest
 
 from collector.__main__ import main
+from collector.trail import note_settings
 from storage.audit_trail import record
-from tests.storage.filling import opened, rows, stored_again
+from tests.storage.filling import SETTINGS, opened, rows, stored_again
 
 
 @pytest.fixture
@@ -46,3 +49,25 @@ def test_without_a_database_there_is_nothing_to_verify(
 ) -> None:
     assert main(["verify", "--database", str(tmp_path / "none.db")]) == 2
     assert capsys.readouterr().err.startswith("collector: there is no database")
+
+
+def test_a_start_tells_which_settings_changed_and_no_secret(path: Path) -> None:
+    first = dataclasses.replace(SETTINGS, database=str(path), admin_url=("http://kong:8001",))
+    second = dataclasses.replace(first, events_days=30, admin_url=("http://ana:hunter2hunter2@kong:8001",))
+
+    note_settings(first, 3)
+    note_settings(second, 4)
+
+    told = rows(path, "SELECT subject, detail FROM audit_trail WHERE at_ms = 4 ORDER BY subject")
+    assert [subject for subject, _ in told] == ["admin_url", "events_days"]
+    assert told[1][1] == '{"before": "90", "after": "30"}'
+    assert b"hunter2" not in path.read_bytes() + path.with_name("g.db-wal").read_bytes()
+
+
+def test_a_trail_that_cannot_be_written_does_not_stop_the_start(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        note_settings(dataclasses.replace(SETTINGS, database=str(tmp_path / "none.db")), 1)
+
+    assert "changed settings could not be recorded" in caplog.text
