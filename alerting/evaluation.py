@@ -30,6 +30,8 @@ STEADY_GAP_MS = 20_000
 SAMPLE_EVERY_MS = 30_000
 SAMPLE_SIZE = 50
 MOST_SAMPLES = 2_000
+SAMPLES_PER_LOOK = 20
+"""Each is a read of a few milliseconds; what waits for one is told one look later."""
 
 
 class Evaluator:
@@ -63,6 +65,8 @@ class Evaluator:
         self._nodes = Nodes(reads)
         self._values: dict[str, dict[str, float]] = {}
         self._samples: dict[tuple[str, str, str], tuple[int, Sequence[Sample]]] = {}
+        self._kept: dict[str, tuple[int, list[Seen]]] = {}
+        self._reads_left = 0
         self._heard_ms: int | None = None
         self._gap_ms = float(slot_ms)
         self.gaps: Sequence[tuple[int, int]] = ()
@@ -78,6 +82,7 @@ class Evaluator:
         """Use these rules from now on."""
         self.rules = {rule.id: rule for rule in rules}
         self._values = {rule.id: rule.all_values() for rule in self.rules.values()}
+        self._kept.clear()
 
     def renew(self) -> None:
         """Names, limits and nodes may have changed: read them again."""
@@ -138,6 +143,7 @@ class Evaluator:
     def tick(self, now_ms: int, silences: Sequence[Silence] = ()) -> list[Move]:
         """Look at an instant; returns what moved."""
         scene = self.scene(now_ms)
+        self._reads_left = SAMPLES_PER_LOOK
         self.fired = list(self._look(scene))
         return self.desk.tick(now_ms, self.fired, self.rules, silences, is_feed_dead=scene.is_feed_dead)
 
@@ -147,7 +153,7 @@ class Evaluator:
                 continue
             started_s = time.perf_counter()
             try:
-                yield from list(self._one(rule, scene))
+                yield from self._seen_by(rule, scene)
                 self.failures.pop(rule.id, None)
             except Exception as error:
                 if rule.id not in self.failures:
@@ -156,6 +162,15 @@ class Evaluator:
             spent_s = time.perf_counter() - started_s
             self.seconds[rule.detector] = self.seconds.get(rule.detector, 0.0) + spent_s
 
+    def _seen_by(self, rule: Rule, scene: Scene) -> list[Seen]:
+        """What a rule sees; what rests on slots is looked at once per slot."""
+        held = self._kept.get(rule.id)
+        if held is not None and held[0] == scene.slot and DETECTORS[rule.detector].is_by_slot:
+            return held[1]
+        found = list(self._one(rule, scene))
+        self._kept[rule.id] = (scene.slot, found)
+        return found
+
     def _one(self, rule: Rule, scene: Scene) -> Iterator[Seen]:
         detector = DETECTORS[rule.detector]
         for finding in detector.detect(scene, self._values[rule.id]):
@@ -163,17 +178,22 @@ class Evaluator:
                 continue
             refined: Finding | None = finding
             if finding.wants_sample and detector.refine is not None:
-                refined = detector.refine(finding, self._sample(finding))
+                samples = self._sample(finding)
+                refined = None if samples is None else detector.refine(finding, samples)
             if refined is not None:
                 yield Seen(rule, refined)
 
-    def _sample(self, finding: Finding) -> Sequence[Sample]:
+    def _sample(self, finding: Finding) -> Sequence[Sample] | None:
+        """Refusals behind a finding; None when this look has read enough."""
         place = (finding.detector, finding.entity_type.value, finding.entity_id)
         held = self._samples.get(place)
         if held is not None and 0 <= finding.to_ms - held[0] < SAMPLE_EVERY_MS:
             inside = [s for s in held[1] if finding.from_ms <= s.at_ms < finding.to_ms]
             if len(inside) == len(held[1]):
                 return inside
+        if self._reads_left <= 0:
+            return None
+        self._reads_left -= 1
         if len(self._samples) >= MOST_SAMPLES:
             self._samples.clear()
         rows = self._reads.sample(*place[1:], finding.from_ms, finding.to_ms, SAMPLE_SIZE)

@@ -36,8 +36,8 @@ GRACE_MS = 2_000
 HELD_BUCKETS = 12
 BIG_BUCKET = 5_000
 HELD_BIG = 3
-ROWS_PER_BITE = 8_000
-"""Rows read and folded at once: about 60 ms."""
+ROWS_PER_BITE = 6_000
+"""Rows read and folded at once, about 50 ms; ten bites are more than a bucket of 5,000 a second holds."""
 BITES_PER_TURN = 1
 WARM_MS = 15 * 60_000
 LONGEST_CATCH_UP_MS = 6 * 3_600_000
@@ -330,6 +330,7 @@ class Live:
                 "evaluated_ms": self._done_ms,
                 "turn_ms": round(max(self.took_ms, default=0.0), 1),
                 "failures": dict(evaluator.failures),
+                "left_out": dict(evaluator.desk.left_out),
                 "rules": sum(1 for rule in evaluator.rules.values() if rule.enabled),
                 "is_feed_dead": evaluator.is_feed_dead(now_ms),
                 "tracked": {

@@ -7,6 +7,7 @@ quiet.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple
@@ -26,6 +27,8 @@ WORSE = 2
 """Twice as many as when it was closed is worse."""
 DAMPING_MOST = 3
 LONGEST_QUIET_S = 3_600
+MOST_PER_RULE = 100
+"""Incidents of one rule at a time; what is beyond is counted and said, so that a flood stays readable."""
 INDEPENDENT = frozenset({"absence"})
 """Detectors that do not rest on the feed they watch."""
 
@@ -78,6 +81,9 @@ class Desk:
         self.past: dict[str, Incident] = {}
         self._findings: dict[str, Finding] = {}
         self._pending: dict[str, int] = {}
+        self._per_rule: Counter[str] = Counter()
+        self.left_out: dict[str, int] = {}
+        """Rule -> how many more it would have opened at the last instant."""
         for incident in incidents:
             self.adopt(incident)
 
@@ -101,6 +107,8 @@ class Desk:
     ) -> list[Move]:
         """One instant passes; returns what moved, in order."""
         moves = list(self._feed(now_ms, is_feed_dead))
+        self.left_out = {}
+        self._per_rule = Counter(incident.rule for incident in self.live.values())
         found = {s.fingerprint: s for s in seen}
         told = self._unmuted(found)
         for print_, muted_by in told.items():
@@ -161,11 +169,15 @@ class Desk:
             self._findings[print_] = item.finding
             yield from self._grow(now_ms, held, item)
             return
+        if self._per_rule[item.rule.id] >= MOST_PER_RULE:
+            self.left_out[item.rule.id] = self.left_out.get(item.rule.id, 0) + 1
+            return
         since = self._pending.setdefault(print_, now_ms)
         if now_ms - since < 1000 * item.rule.hold_s:
             return
         del self._pending[print_]
         self._findings[print_] = item.finding
+        self._per_rule[item.rule.id] += 1
         yield from self._open(now_ms, item, silences)
 
     def _open(self, now_ms: int, item: Seen, silences: Sequence[Silence]) -> Iterator[Move]:

@@ -66,6 +66,7 @@ DETECTOR = Detector(
     what="a node or a source that used to speak is silent",
     detect=detect,
     delay_s=15,
+    is_by_slot=False,
     parameters=(
         number("least_s", 60, (10, 86_400), "seconds", "shortest silence of a source that counts"),
         number("gaps", 6, (2, 1000), "times", "times its usual pause"),

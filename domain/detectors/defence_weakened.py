@@ -138,6 +138,7 @@ DETECTOR = Detector(
     what="a limit was raised, or a defending plugin switched off, removed or widened, and it stands",
     detect=detect,
     delay_s=45,
+    is_by_slot=False,
     parameters=(
         number("stand_s", 30, (0, 3600), "seconds", "how long it must stand before it is told"),
         number("news_s", 3600, (60, 86_400), "seconds", "how long it is news"),

@@ -47,6 +47,8 @@ class Detector(msgspec.Struct, frozen=True, kw_only=True):
     detect: Detect
     delay_s: int
     """The longest from the moment that its condition holds in what arrived until it says so."""
+    is_by_slot: bool = True
+    """It rests on slots that are over: between two of them nothing changes for it."""
     parameters: tuple[Parameter, ...] = ()
     refine: Refine | None = None
     """Settles the shape by some of the refusals; None from it means: not that after all."""

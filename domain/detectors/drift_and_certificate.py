@@ -70,6 +70,7 @@ DETECTOR = Detector(
     what="a node runs another configuration than the others, cannot take it, or its certificate runs out",
     detect=detect,
     delay_s=15,
+    is_by_slot=False,
     parameters=(
         number("notice_days", 30, (1, 365), "days", "days left that are worth a notice"),
         number("high_days", 7, (0, 365), "days", "days left that make it high"),

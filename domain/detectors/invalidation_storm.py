@@ -73,6 +73,7 @@ DETECTOR = Detector(
     what="a node's caches lose far more keys than usual, or the same key again and again",
     detect=detect,
     delay_s=75,
+    is_by_slot=False,
     parameters=(
         number("factor", TIMES_USUAL, (1.5, 1000), "times", "times the usual rate"),
         number(

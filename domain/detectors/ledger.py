@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from domain.detectors.networks import site_of
-from domain.detectors.tracks import HORIZON_MS, MINUTE_MS, NOBODY, REFUSED, Key, Outcome, Track
+from domain.detectors.tracks import HORIZON_MS, MINUTE_MS, NOBODY, Key, Outcome, Track
 
 Row = tuple[int, str | None, int, int, int, int, int]
 """consumer, address, service, route, limit, outcome, how many"""
@@ -162,13 +162,8 @@ class Ledger:
 
     def refused(self, track: Track, from_slot: int, to_slot: int, *, is_consumer: bool) -> int:
         """Refusals of a subject; of an address, those without a consumer."""
-        if is_consumer:
-            return track.total(from_slot, to_slot, REFUSED)
-        return sum(
-            n
-            for by_slot in track.limits.values()
-            for slot, n in by_slot.items()
-            if from_slot <= slot <= to_slot
+        return (
+            track.refused(from_slot, to_slot) if is_consumer else track.refused_by_limits(from_slot, to_slot)
         )
 
 

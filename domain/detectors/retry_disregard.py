@@ -122,7 +122,7 @@ def _run(
 def _new_addresses(scene: Scene, subject: Subject, slot: int) -> int:
     if not subject.is_consumer or scene.slot - subject.track.first_slot < scene.ledger.slots_in(60):
         return 0
-    return sum(1 for peer, first in subject.track.known.items() if first > slot and peer != NOBODY)
+    return sum(1 for peer, _ in subject.track.newest_known(slot + 1) if peer != NOBODY)
 
 
 def _obeys(scene: Scene, values: Values, subject: Subject) -> Finding | None:

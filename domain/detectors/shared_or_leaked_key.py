@@ -27,7 +27,11 @@ GUESSING_UNAUTHORIZED = 0.3
 def detect(scene: Scene, values: Values) -> Iterator[Finding]:
     """Consumers with many addresses that are new to them."""
     for track in scene.ledger.consumers.values():
-        if len(track.known) < values["addresses"] or scene.is_own(track, is_consumer=True):
+        if (
+            len(track.known) < values["addresses"]
+            or track.is_crowded
+            or scene.is_own(track, is_consumer=True)
+        ):
             continue
         found = _judge(scene, values, track)
         if found is not None:
@@ -39,7 +43,7 @@ def _judge(scene: Scene, values: Values, track: Track) -> Finding | None:
     first = scene.slot - slots + 1
     if first - track.first_slot < scene.ledger.slots_in(values["settled_s"]):
         first = track.first_slot + scene.ledger.slots_in(values["settled_s"])
-    fresh = {peer for peer, slot in track.known.items() if slot >= first and isinstance(peer, str)}
+    fresh = {peer for peer, _ in track.newest_known(first) if isinstance(peer, str)}
     if len(fresh) < values["addresses"]:
         return None
     peers = _present(scene, track, fresh, minutes=max(2, round(values["over_s"] / 60)))
@@ -83,8 +87,8 @@ def _usual_new_sites(scene: Scene, track: Track, first: int) -> int:
     start = first - scene.ledger.slots_in(60 * USUAL_MINUTES)
     settled = track.first_slot + slots
     found: dict[int, set[str]] = {}
-    for peer, slot in track.known.items():
-        if isinstance(peer, str) and max(start, settled) <= slot < first:
+    for peer, slot in track.newest_known(max(start, settled)):
+        if isinstance(peer, str) and slot < first:
             found.setdefault(slot // slots, set()).add(site_of(peer))
     return max((len(sites) for sites in found.values()), default=0)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from domain.detectors.findings import EntityType
 from domain.detectors.scene import Scene
@@ -17,16 +16,32 @@ EGRESS_UNAUTHORIZED = 0.05
 EGRESS_SLOTS_S = 60
 
 
-class Subject(NamedTuple):
-    """One subject and how findings name it."""
+class Subject:
+    """One subject and how findings name it; names are looked up only when they are asked for."""
 
-    track: Track
-    is_consumer: bool
-    entity_type: EntityType
-    entity_id: str
-    entity: str
-    refused: int
-    """In the span asked for."""
+    __slots__ = ("_scene", "is_consumer", "refused", "track")
+
+    def __init__(self, scene: Scene, track: Track, refused: int, *, is_consumer: bool) -> None:
+        self._scene = scene
+        self.track = track
+        self.is_consumer = is_consumer
+        self.refused = refused
+        """In the span asked for."""
+
+    @property
+    def entity_type(self) -> EntityType:
+        """Consumer or address."""
+        return EntityType.CONSUMER if self.is_consumer else EntityType.IP
+
+    @property
+    def entity_id(self) -> str:
+        """Kong's id, or the address."""
+        return self._scene.names.id_of(self.track.key) if self.is_consumer else str(self.track.key)
+
+    @property
+    def entity(self) -> str:
+        """What people call it."""
+        return self._scene.names.label_of(self.track.key) if self.is_consumer else str(self.track.key)
 
     @property
     def actors(self) -> tuple[tuple[str, str], ...]:
@@ -41,15 +56,7 @@ def refused_subjects(scene: Scene, seconds: float, at_least: float) -> Iterator[
         refused = scene.ledger.refused(track, first, last, is_consumer=is_consumer)
         if refused < at_least or scene.is_own(track, is_consumer=is_consumer):
             continue
-        yield subject_of(scene, track, refused, is_consumer=is_consumer)
-
-
-def subject_of(scene: Scene, track: Track, refused: int, *, is_consumer: bool) -> Subject:
-    """A track as a subject."""
-    if is_consumer:
-        entity_id, label = scene.names.id_of(track.key), scene.names.label_of(track.key)
-        return Subject(track, True, EntityType.CONSUMER, entity_id, label, refused)
-    return Subject(track, False, EntityType.IP, str(track.key), str(track.key), refused)
+        yield Subject(scene, track, refused, is_consumer=is_consumer)
 
 
 def refusals_by_slot(subject: Subject, from_slot: int, to_slot: int) -> list[int]:

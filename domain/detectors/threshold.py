@@ -57,7 +57,14 @@ def _clients(scene: Scene, values: Values) -> Iterator[_Over]:
         if not subject.is_consumer and is_shared_egress(scene, subject.track.key):
             continue
         more = f"{scene.place(subject.track)}, {from_where(scene, subject)}"
-        yield _Over(*subject[2:6], values["per_client"], more)
+        yield _Over(
+            subject.entity_type,
+            subject.entity_id,
+            subject.entity,
+            subject.refused,
+            values["per_client"],
+            more,
+        )
 
 
 def _finding(scene: Scene, values: Values, over: _Over) -> Finding:

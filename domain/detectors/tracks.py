@@ -6,7 +6,7 @@ divided by its length, so both go up by one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import IntEnum
 
 NOBODY = 0
@@ -16,6 +16,7 @@ REQUESTS, REFUSED, UNAUTHORIZED, ERRORS = range(4)
 MINUTE_MS = 60_000
 HORIZON_MS = 15 * MINUTE_MS
 """How far back a track remembers."""
+MOST_SLOTS = HORIZON_MS // 10_000
 MOST_PEERS = 1_024
 """Peers told apart per minute; about 250 bytes each."""
 MOST_KNOWN = 4_096
@@ -59,7 +60,17 @@ class Chapter:
 class Track:
     """One key's recent past."""
 
-    __slots__ = ("chapters", "first_slot", "is_crowded", "key", "known", "limits", "slots")
+    __slots__ = (
+        "_refused",
+        "_refused_upto",
+        "chapters",
+        "first_slot",
+        "is_crowded",
+        "key",
+        "known",
+        "limits",
+        "slots",
+    )
 
     def __init__(self, key: Key, slot: int) -> None:
         self.key = key
@@ -72,6 +83,8 @@ class Track:
         """Peer -> slot of its first sight."""
         self.is_crowded = False
         """There are more peers than are remembered."""
+        self._refused: list[int] = []
+        self._refused_upto = -1
 
     def add(
         self, slot: int, minute: int, outcome: int, n: int, peer: Key | None, route: Key, limit: Key
@@ -85,8 +98,10 @@ class Track:
         counts[0] += requests
         if place:
             counts[place] += n
-            if limit and place == REFUSED:
-                self._add_limit(limit, slot, n)
+            if place == REFUSED:
+                self._refused_upto = -1
+                if limit:
+                    self._add_limit(limit, slot, n)
         if peer is not None:
             self._add_peer(slot, minute, requests, place, n, peer, route)
 
@@ -135,6 +150,40 @@ class Track:
         """The sum over slots, both ends included."""
         get = self.slots.get
         return sum(counts[place] for slot in range(from_slot, to_slot + 1) if (counts := get(slot)))
+
+    def refused_by_limits(self, from_slot: int, to_slot: int) -> int:
+        """Refusals whose limit is noted: of an address, those without a consumer."""
+        return self._refused_in(from_slot, to_slot, self._by_limits)
+
+    def refused(self, from_slot: int, to_slot: int) -> int:
+        """Refusals over slots, both ends included."""
+        return self._refused_in(from_slot, to_slot, self._by_slots)
+
+    def _refused_in(self, from_slot: int, to_slot: int, of: Callable[[int], int]) -> int:
+        """Sums from `to_slot` backwards, made once: every detector asks for another span of the same past."""
+        if self._refused_upto != to_slot:
+            total = 0
+            sums = []
+            for slot in range(to_slot, to_slot - MOST_SLOTS, -1):
+                total += of(slot)
+                sums.append(total)
+            self._refused, self._refused_upto = sums, to_slot
+        return self._refused[min(to_slot - from_slot, MOST_SLOTS - 1)]
+
+    def _by_slots(self, slot: int) -> int:
+        counts = self.slots.get(slot)
+        return counts[REFUSED] if counts else 0
+
+    def _by_limits(self, slot: int) -> int:
+        return sum(by_slot.get(slot, 0) for by_slot in self.limits.values())
+
+    def newest_known(self, first_slot: int) -> Iterator[tuple[Key, int]]:
+        """(peer, slot of its first sight) of those met since a slot, the newest first."""
+        for peer in reversed(self.known):
+            slot = self.known[peer]
+            if slot < first_slot:
+                return
+            yield peer, slot
 
     def series(self, from_slot: int, to_slot: int, place: int = REQUESTS) -> list[int]:
         """One number per slot, both ends included; 0 where nothing came."""

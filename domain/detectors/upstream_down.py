@@ -94,6 +94,7 @@ DETECTOR = Detector(
     what="all targets of an upstream are unhealthy",
     detect=detect,
     delay_s=15,
+    is_by_slot=False,
     parameters=(number("news_s", 60, (10, 3600), "seconds", "how long a time that is over is still told"),),
     false_positives=("a health check that is stricter than the service",),
     guide=(

@@ -80,6 +80,10 @@ def _show_standing(page: Frame, alerts: AlertsReader) -> None:
     late = "" if page.state.sample and not status else words.evaluated(status, page.now_ms, page.zone)
     if late and not page.state.sample:
         st.warning(in_markdown(late, 400), icon=":material/hearing_disabled:")
+    left_out = status.get("left_out")
+    for rule, count in (left_out if isinstance(left_out, dict) else {}).items():
+        text = f"Rule {rule} sees {count:,} more than it opens alerts for: look at its numbers, or for one cause."
+        st.warning(in_markdown(text, 300), icon=":material/unfold_less:")
     failures = status.get("failures")
     for rule, why in (failures if isinstance(failures, dict) else {}).items():
         st.error(in_markdown(f"Rule {rule} fails and sees nothing: {why}", 400), icon=":material/error:")
