@@ -24,6 +24,7 @@ from ui.components.chart import show_chart
 from ui.components.event_list import show_events
 from ui.components.page_frame import Frame
 from ui.components.proposals import who
+from ui.components.responses import show_responses
 from ui.components.silence_form import show_silence_form
 from ui.components.table import COUNT, TIME, Cell, Column, Row, show_table
 from ui.navigation import href, page_link
@@ -36,6 +37,8 @@ CHANGES_CAN_CAUSE = frozenset(
     {"surge", "burst_or_sustained", "threshold", "quota_exhausted", "limiter_blind", "heavy_hitter"}
 )
 """Detectors of what a changed limit can bring about; a leaked key or a guesser needs no change."""
+RESPONSES = {"consumer": Dimension.CONSUMER, "ip": Dimension.IP, "prefix": Dimension.IP}
+"""Whom something can be done about at once."""
 DIMENSIONS = {
     "consumer": Dimension.CONSUMER,
     "ip": Dimension.IP,
@@ -234,6 +237,8 @@ def _show_links(frame: Frame, incident: Incident, around: Window) -> None:
             events = events.adding(dimension, value)
         page_link(":material/list: all events of that time", "events", events)
         page_link(":material/edit_note: changes of that time", "changes", frame.state.elsewhere().at(around))
+        if incident.entity_type in RESPONSES:
+            show_responses(frame, RESPONSES[incident.entity_type], incident.entity_id)
 
 
 def _show_guide(incident: Incident) -> None:
