@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from typing import Any
 
 import streamlit as st
 
+from domain.errors import StoreError
+from storage.audit_trail import record
+from ui import store
 from ui.exposure import Login, login_of
 from ui.safe_text import in_markdown
 
+log = logging.getLogger("gatewatch.login")
+
+SEEN = "gw-login-seen"
+"""Where a session keeps whose login is in the audit trail."""
 LOCAL_NAME = "local operator"
 """On loopback without a login: whoever sits at this computer."""
 MAX_NAME_CHARS = 120
@@ -50,9 +58,29 @@ def find_viewer() -> Viewer | None:
     return Viewer(name[:MAX_NAME_CHARS], way) if name else None
 
 
+def viewer_name() -> str:
+    """The name under which the viewer acts; empty when nobody is known."""
+    viewer = find_viewer()
+    return viewer.name if viewer else ""
+
+
+def note_login(viewer: Viewer) -> None:
+    """Record that somebody logged in, once a session; tried again at the next run when it cannot be now."""
+    if viewer.login == Login.NONE or st.session_state.get(SEEN) == viewer.name:
+        return
+    try:
+        record(store.settings().database, store.now_ms(), viewer.name, "login", viewer.login.value)
+    except StoreError as error:
+        log.warning("a login could not be recorded: %s", error)
+    else:
+        st.session_state[SEEN] = viewer.name
+
+
 def admit() -> None:
     """Go on if somebody is known to look; otherwise offer the login and end the run."""
-    if find_viewer() is not None:
+    viewer = find_viewer()
+    if viewer is not None:
+        note_login(viewer)
         return
     st.title("Gatewatch")
     if login() == Login.OIDC:

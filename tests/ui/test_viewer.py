@@ -6,6 +6,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from domain.errors import StoreBusy
 from ui import viewer
 from ui.exposure import Login
 from ui.viewer import LOCAL_NAME, Viewer, find_viewer
@@ -68,3 +69,38 @@ def test_nobody_gets_past_the_door_without_a_name(as_user: Any) -> None:
     assert not page.exception
     assert [button.label for button in page.button] == ["Log in"]
     assert not page.markdown
+
+
+def test_a_login_is_recorded_once_a_session(as_user: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[object, ...]] = []
+    monkeypatch.setattr(viewer, "record", lambda *entry: told.append(entry))
+    monkeypatch.setattr(st, "session_state", {})
+
+    for name in ("ana@example.com", "ana@example.com", "ben@example.com"):
+        as_user(Login.PROXY, email=name)
+        viewer.admit()
+    as_user(Login.NONE)
+    viewer.admit()
+
+    assert [entry[2:] for entry in told] == [
+        ("ana@example.com", "login", "proxy"),
+        ("ben@example.com", "login", "proxy"),
+    ]
+
+
+def test_a_login_that_cannot_be_recorded_now_is_at_the_next_run(
+    as_user: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    told: list[tuple[object, ...]] = []
+    monkeypatch.setattr(st, "session_state", {})
+    as_user(Login.PROXY, email="ana@example.com")
+
+    def busy(*_entry: object) -> None:
+        raise StoreBusy("locked")
+
+    for way in (busy, lambda *entry: told.append(entry)):
+        monkeypatch.setattr(viewer, "record", way)
+        viewer.admit()
+
+    assert "a login could not be recorded: locked" in caplog.text
+    assert len(told) == 1

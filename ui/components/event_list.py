@@ -20,6 +20,7 @@ from ui.server.exports import export_url
 from ui.server.tickets import PROCESS_KEY, Tickets
 from ui.shared_reads import shared
 from ui.state import PageState, set_state
+from ui.viewer import viewer_name
 
 CHOSEN = "seq"
 """The parameter of a page's own that names the event it shows whole."""
@@ -238,7 +239,7 @@ def show_downloads(frame: Frame, query: EventQuery, *, key: str) -> None:
         for form, title in (("csv", "CSV"), ("jsonl", "JSON lines")):
             st.link_button(
                 title,
-                export_url(tickets, form, query, sample=frame.state.sample),
+                export_url(tickets, form, query, sample=frame.state.sample, who=viewer_name()),
                 icon=":material/download:",
                 type="tertiary",
                 help="Every event that matches, not only those shown. The link holds for 15 minutes.",

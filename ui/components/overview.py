@@ -15,7 +15,7 @@ from ui import navigation, store, wording
 from ui import wording_overview as words
 from ui.components import links
 from ui.components.page_frame import Frame
-from ui.components.portrait_lists import seen_at, shared_reader
+from ui.components.portrait_lists import seen_at, shared_reader, silences_in
 from ui.components.screens import show_filtered, show_quiet
 from ui.components.table import COUNT, SPARK, TIME, Cell, Column, Row, show_table, without_column
 from ui.portrait import snapped
@@ -23,6 +23,8 @@ from ui.safe_text import in_markdown, plain
 from ui.server.name_exports import names_export_url
 from ui.server.tickets import PROCESS_KEY, Tickets
 from ui.state import PageState, current_state, set_state
+from ui.unheard import heard_values
+from ui.viewer import viewer_name
 
 PAGE_ROWS = 50
 MAX_DIGITS = 5
@@ -213,7 +215,7 @@ def _columns(frame: Frame, dimension: Dimension, asked: Asked) -> list[Column]:
 
 def _sparks(
     frame: Frame, dimension: Dimension, window: Window, cells: Sequence[CellRow]
-) -> dict[str, tuple[int, ...]]:
+) -> dict[str, tuple[int | None, ...]]:
     tokens = [cell.token for cell in cells if cell.limited + cell.probable]
     if not tokens:
         return {}
@@ -224,7 +226,11 @@ def _sparks(
         bucket_width_ms(window, SPARK_POINTS),
         len(tokens),
     )
-    return {group.token: group.values for group in series.groups}
+    silences = silences_in(frame, window)
+    return {
+        group.token: heard_values(group.values, series.from_ms, series.bucket_ms, silences)
+        for group in series.groups
+    }
 
 
 def _row(
@@ -234,7 +240,7 @@ def _row(
     cell: CellRow,
     most: int,
     spread: Mapping[str, int],
-    sparks: Mapping[str, tuple[int, ...]],
+    sparks: Mapping[str, tuple[int | None, ...]],
 ) -> Row:
     violations = cell.limited + cell.probable
     href = _href(frame, dimension, cell.token)
@@ -257,7 +263,9 @@ def _row(
                 tone="" if violations else "faint",
             ),
             Cell(f"{cell.probable:,}", tone="faint"),
-            Cell(spark=spark, title=f"Violations of {label} over time, at most {max(spark):,}")
+            Cell(
+                spark=spark, title=f"Violations of {label} over time, at most {max(n or 0 for n in spark):,}"
+            )
             if spark
             else None,
             Cell(wording.count(cell.requests), tone="unknown" if cell.requests is None else ""),
@@ -306,7 +314,13 @@ def _footer(frame: Frame, dimension: Dimension, window: Window, known: int, show
             st.link_button(
                 title,
                 names_export_url(
-                    tickets, form, dimension, window, frame.state.filters, sample=frame.state.sample
+                    tickets,
+                    form,
+                    dimension,
+                    window,
+                    frame.state.filters,
+                    sample=frame.state.sample,
+                    who=viewer_name(),
                 ),
                 icon=":material/download:",
                 type="tertiary",

@@ -9,11 +9,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from urllib.parse import urlencode
 
 import orjson
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
+from domain.errors import StoreError
 from domain.filters import Filters
 from domain.windows import Window
+from storage.audit_trail import digest_of
 from storage.protocol import Reader
 from storage.rows import EventQuery, EventRow
 from ui.csv_safe import csv_line
@@ -27,7 +30,7 @@ COLUMNS = ("at", *EventRow.__struct_fields__)
 """`at` is ISO 8601 in UTC; the rest are the fields of a stored event."""
 
 
-def export_url(tickets: Tickets, form: str, query: EventQuery, *, sample: bool = False) -> str:
+def export_url(tickets: Tickets, form: str, query: EventQuery, *, sample: bool = False, who: str = "") -> str:
     """The address of a download, good for 15 minutes.
 
     Args:
@@ -35,6 +38,7 @@ def export_url(tickets: Tickets, form: str, query: EventQuery, *, sample: bool =
         form: `csv` or `jsonl`.
         query: Which events.
         sample: Whether of the sample's database.
+        who: Whom the page was made for; the audit trail names them.
     """
     params: dict[str, list[str]] = {
         "from": [str(query.window.from_ms)],
@@ -47,7 +51,7 @@ def export_url(tickets: Tickets, form: str, query: EventQuery, *, sample: bool =
         "text": [query.text] if query.text else [],
         "sample": ["1"] if sample else [],
     }
-    params["ticket"] = [tickets.issue(PURPOSE, None, EXPORT_LIFETIME_MS)]
+    params["ticket"] = [tickets.issue(PURPOSE, who, EXPORT_LIFETIME_MS)]
     return f"/gatewatch/export/events.{form}?{urlencode(params, doseq=True)}"
 
 
@@ -94,12 +98,29 @@ def jsonl_rows(rows: Iterator[EventRow]) -> Iterator[str]:
         yield orjson.dumps({"at": iso(row.at_ms), **values}).decode() + "\n"
 
 
+def _record_nothing(_who: str, _what: str, _which: str) -> None:
+    """Where there is no trail: in tests."""
+
+
 class Exports:
     """Answers `/gatewatch/export/events.csv`, `consumers.csv`, `addresses.csv`, and the same as `.jsonl`."""
 
-    def __init__(self, tickets: Tickets, reader_of: Callable[[bool], Reader]) -> None:
+    def __init__(
+        self,
+        tickets: Tickets,
+        reader_of: Callable[[bool], Reader],
+        record: Callable[[str, str, str], None] = _record_nothing,
+    ) -> None:
+        """Answer from these readers.
+
+        Args:
+            tickets: The server's.
+            reader_of: Gives the reader of our own database, or of the sample's.
+            record: Told (who, which file, which rows) before the first row of our own leaves.
+        """
         self._tickets = tickets
         self._reader_of = reader_of
+        self._record = record
 
     async def serve(self, request: Request) -> Response:
         """Stream what the URL asks for; a read that fails on the way breaks the download visibly."""
@@ -107,7 +128,9 @@ class Exports:
             return PlainTextResponse("another site asked for this download", 403)
         params = {name: request.query_params.getlist(name) for name in request.query_params}
         try:
-            self._tickets.check(next(iter(params.get("ticket", ())), ""), PURPOSE)
+            who = str(
+                self._tickets.check(next(iter(params.get("ticket", ())), ""), PURPOSE) or "nobody known"
+            )
         except TicketRefused as error:
             return PlainTextResponse(error.reason, 403)
         try:
@@ -116,6 +139,14 @@ class Exports:
             return PlainTextResponse(str(error), 400)
         sample = params.get("sample") == ["1"]
         what, form = request.path_params["what"], request.path_params["form"]
+        if not sample:
+            # by its hash: the trail must not hold names that are to be erased one day
+            asked = urlencode({**params, "ticket": "", "from": "", "to": ""}, doseq=True)
+            which = f"{query.window.from_ms} to {query.window.to_ms}, asked {digest_of(asked)}"
+            try:
+                await run_in_threadpool(self._record, who, f"{what}.{form}", which)
+            except StoreError as error:
+                return PlainTextResponse(f"nothing was exported, as it cannot be recorded now: {error}", 503)
         reader = self._reader_of(sample)
         if what in NAMES:
             lines = name_lines(reader, what, query.window, query.filters, form)

@@ -42,6 +42,7 @@ def names_export_url(
     filters: Filters,
     *,
     sample: bool = False,
+    who: str = "",
 ) -> str:
     """The address of a download, good for 15 minutes.
 
@@ -52,6 +53,7 @@ def names_export_url(
         window: Of which span.
         filters: Of which requests.
         sample: Whether of the sample's database.
+        who: Whom the page was made for; the audit trail names them.
     """
     what = next(name for name, found in NAMES.items() if found == dimension)
     params: dict[str, list[str]] = {
@@ -59,7 +61,7 @@ def names_export_url(
         "to": [str(window.to_ms)],
         **filters.to_params(),
         "sample": ["1"] if sample else [],
-        "ticket": [tickets.issue(PURPOSE, None, EXPORT_LIFETIME_MS)],
+        "ticket": [tickets.issue(PURPOSE, who, EXPORT_LIFETIME_MS)],
     }
     return f"/gatewatch/export/{what}.{form}?{urlencode(params, doseq=True)}"
 

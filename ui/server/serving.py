@@ -15,6 +15,7 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
 from settings import Settings
+from storage.audit_trail import record
 from storage.protocol import Reader
 from ui.server import status
 from ui.server.attention import Alerts
@@ -78,7 +79,11 @@ class DashboardServer:
         self._allowed_origins = allowed_origins
         tickets = Tickets(PROCESS_KEY, now_ms)
         self._live = LiveRoute(self._hub, tickets, allowed_hosts)
-        self._exports = Exports(tickets, reader_of)
+        self._exports = Exports(
+            tickets,
+            reader_of,
+            lambda who, what, which: record(settings.database, now_ms(), who, "exported", what, which),
+        )
 
     def collector(self) -> ChildStatus:
         """See `status.Server`."""

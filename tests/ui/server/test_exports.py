@@ -11,6 +11,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.routing import Route
 
+from domain.errors import StoreBusy
 from domain.filters import Dimension, Filters
 from domain.windows import Window
 from storage.rows import EventPage, EventQuery, EventRow
@@ -47,7 +48,11 @@ class ManyRows(ScriptedReader):
 
 
 async def get(path: str, reader: Any, **headers: str) -> httpx.Response:
-    exports = Exports(TICKETS, lambda sample: reader[sample] if isinstance(reader, dict) else reader)
+    exports = (
+        reader
+        if isinstance(reader, Exports)
+        else Exports(TICKETS, lambda sample: reader[sample] if isinstance(reader, dict) else reader)
+    )
     app = Starlette(routes=[Route("/gatewatch/export/{what}.{form}", exports.serve)])
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as client:
         return await client.get(path, headers=headers)
@@ -55,6 +60,33 @@ async def get(path: str, reader: Any, **headers: str) -> httpx.Response:
 
 def reader_of(*rows: EventRow) -> ScriptedReader:
     return ScriptedReader(events=EventPage(rows=rows, next_seq=None, total=len(rows)))
+
+
+@pytest.mark.parametrize(("sample", "recorded"), [(False, 1), (True, 0)], ids=["our own", "the sample's"])
+async def test_an_export_is_recorded_before_its_first_row_without_names(
+    *, sample: bool, recorded: int
+) -> None:
+    told: list[tuple[str, str, str]] = []
+    exports = Exports(TICKETS, lambda _sample: reader_of(event_row()), lambda *entry: told.append(entry))
+
+    answer = await get(export_url(TICKETS, "csv", QUERY, sample=sample, who="ana"), exports)
+
+    assert answer.status_code == 200
+    assert len(told) == recorded
+    assert all(who == "ana" and what == "events.csv" for who, what, _ in told)
+    assert "203.0.113.7" not in str(told)
+
+
+async def test_what_cannot_be_recorded_is_not_exported() -> None:
+    def full(*_entry: str) -> None:
+        raise StoreBusy("the disk is full")
+
+    answer = await get(
+        export_url(TICKETS, "csv", QUERY), Exports(TICKETS, lambda _sample: reader_of(event_row()), full)
+    )
+
+    assert answer.status_code == 503
+    assert answer.text == "nothing was exported, as it cannot be recorded now: the disk is full"
 
 
 def test_a_question_comes_back_from_its_own_url() -> None:
