@@ -8,7 +8,7 @@ PORT ?= 8501
 OUT ?= artifacts
 
 .DEFAULT_GOAL := help
-.PHONY: help run collector simulate test test-fast test-e2e test-plugin test-slow lint types bench screenshots settings-docs clean
+.PHONY: help run collector simulate test test-fast test-e2e test-plugin test-slow lint types bench lock sbom audit screenshots settings-docs clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -53,13 +53,28 @@ screenshots: .venv/dev.stamp ## Every page, light and dark, into $(OUT)/screensh
 	@scripts/chromium
 	$(BIN)/python -m pytest -m e2e tests/e2e/test_screenshots.py -s
 
-clean: ## Remove the virtual environment and what tests left; keeps data/
-	rm -rf .venv $(OUT) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+lock: .venv-tools/stamp ## Pin every package with its hashes again, after a change of requirements*.txt (UPGRADE=1: newest)
+	@scripts/lock
 
-.venv/run.stamp: requirements.txt requirements.lock scripts/venv
-	@scripts/venv requirements.txt
+sbom: .venv-tools/stamp ## What the program is made of, as CycloneDX, into $(OUT)/sbom.json
+	@mkdir -p $(OUT)
+	.venv-tools/bin/cyclonedx-py requirements requirements.lock --output-reproducible -o $(OUT)/sbom.json
+
+audit: .venv-tools/stamp ## Known weaknesses of what the program is made of; asks the advisory database
+	.venv-tools/bin/pip-audit --require-hashes --disable-pip -r requirements.lock
+
+clean: ## Remove the virtual environment and what tests left; keeps data/
+	rm -rf .venv .venv-tools $(OUT) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+.venv/run.stamp: requirements.lock scripts/venv
+	@scripts/venv requirements.lock
 	@touch $@
 
-.venv/dev.stamp: requirements.txt requirements-dev.txt requirements.lock scripts/venv
-	@scripts/venv requirements-dev.txt
+.venv/dev.stamp: requirements-dev.lock scripts/venv
+	@scripts/venv requirements-dev.lock
 	@touch $@ .venv/run.stamp
+
+.venv-tools/stamp: requirements-tools.txt .venv/run.stamp
+	$(BIN)/python -m venv .venv-tools
+	.venv-tools/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-tools.txt
+	@touch $@

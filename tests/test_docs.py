@@ -80,3 +80,17 @@ def test_make_commands_in_the_docs_exist(page: Path) -> None:
 
     for target in set(re.findall(r"`make ([a-z0-9-]+)", page.read_text(encoding="utf-8"))):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), f"{page.name} names make {target}"
+
+
+@pytest.mark.parametrize("name", ["requirements", "requirements-dev"])
+def test_every_pinned_package_stands_in_the_lock_with_hashes(name: str) -> None:
+    """The lock is what is installed; `make lock` writes it."""
+    pinned = re.findall(
+        r"^([A-Za-z0-9_-]+)==([^;\s]+)", (ROOT / f"{name}.txt").read_text("utf-8"), re.MULTILINE
+    )
+    lock = (ROOT / f"{name}.lock").read_text(encoding="utf-8")
+    locked = dict(re.findall(r"^([a-z0-9-]+)==([^;\s]+)[^\\\n]*\\\n    --hash=sha256:", lock, re.MULTILINE))
+
+    assert pinned
+    assert {(p, locked.get(p.lower().replace("_", "-"))) for p, _ in pinned} == set(pinned)
+    assert len(re.findall(r"^[a-z0-9-]+==", lock, re.MULTILINE)) == len(locked), "a package without a hash"
