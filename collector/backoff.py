@@ -8,8 +8,8 @@ RECONNECT_FLOOR_S = 0.1
 RECONNECT_CAP_S = 30.0
 """A fleet that lost its collector comes back within half a minute, spread evenly over it."""
 STORE_FLOOR_S = 0.5
-STORE_CAP_S = 5.0
-"""A disk that has room again is noticed within five seconds."""
+STORE_CAP_S = 1.0
+"""A disk that has room again is noticed, and used, within two seconds."""
 
 
 def full_jitter(

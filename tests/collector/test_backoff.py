@@ -29,5 +29,5 @@ def test_a_fleet_is_spread_over_the_whole_span() -> None:
     assert sum(1 for wait in waits if wait < 15) == pytest.approx(50, abs=1)
 
 
-def test_the_store_is_asked_again_after_half_a_second_to_five() -> None:
-    assert list(islice(doubling(), 6)) == [0.5, 1.0, 2.0, 4.0, 5.0, 5.0]
+def test_the_store_is_asked_again_after_half_a_second_and_then_every_second() -> None:
+    assert list(islice(doubling(), 4)) == [0.5, 1.0, 1.0, 1.0]

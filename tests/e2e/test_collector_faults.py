@@ -24,6 +24,7 @@ from typing import Any
 import pytest
 
 from collector.stream_client import StreamClient
+from tests.e2e.load import measured
 from tests.kong_plugin.processes import Collector, wait_for
 from tests.storage.filling import rows
 
@@ -34,6 +35,7 @@ STREAMS = 3
 STOP_LIMIT_S = 5.0
 TMPFS_BYTES = 67_108_864
 LOCKED_S = 5.0
+RESUME_LIMIT_S = 2.0
 
 
 def now_ms() -> int:
@@ -252,7 +254,10 @@ def test_a_full_disk_stops_acknowledgements_and_nothing_else(small_disk: Path) -
         assert collector.process.poll() is None
 
         filler.unlink()
+        freed_s = time.monotonic()
         wait_for(lambda: health(collector)[1]["state"] == "ok", "the collector goes on by itself", 30)
+        resumed_s = time.monotonic() - freed_s
+        measured(f"a disk with room again is used after {resumed_s:.1f} s")
     finally:
         filler.unlink(missing_ok=True)
         posts.stop()
@@ -260,6 +265,7 @@ def test_a_full_disk_stops_acknowledgements_and_nothing_else(small_disk: Path) -
     ticks, violations = stored(collector, 5), posted(collector)
     collector.kill()
 
+    assert resumed_s < RESUME_LIMIT_S
     assert streams.unacked == 0
     assert Counter(ticks) == Counter(streams.sent)
     assert posts.acknowledged <= set(violations)

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,9 +56,19 @@ def wait_for(check: Callable[[], Any], what: str, limit_s: float = 20.0) -> Any:
 
 
 class Collector:
-    """The real collector, always on the same ports and database, so that senders find it again."""
+    """The real collector, always on the same ports and database, so that senders find it again.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: Where its database and its log are.
+        command: What runs it: an interpreter's arguments, with a tracer or limits before them.
+        options: Further options of the collector.
+    """
+
+    def __init__(
+        self, folder: Path, command: Sequence[str] = (sys.executable, "-m", "collector"), *options: str
+    ) -> None:
+        self.command = list(command)
+        self.options = options
         first = free_ports(2)
         self.ws, self.http = f"127.0.0.1:{first}", f"127.0.0.1:{first + 1}"
         self.database = folder / "gatewatch.db"
@@ -68,9 +78,9 @@ class Collector:
     def start(self) -> None:
         """Start it and wait until it says that it is ready."""
         with self.log.open("a") as log:
-            options = ["--database", str(self.database), "--ws-listen", self.ws, "--http-listen", self.http]
+            listen = ["--ws-listen", self.ws, "--http-listen", self.http]
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "collector", *options],
+                [*self.command, "--database", str(self.database), *listen, *self.options],
                 cwd=ROOT,
                 stdout=subprocess.PIPE,
                 stderr=log,
