@@ -8,12 +8,14 @@ from domain.filters import Dimension
 from domain.limits_in_force import Pair
 from domain.windows import DAY_MS, HOUR_MS, MINUTE_MS, RESOLUTIONS_MS, Window, pieces
 from storage.protocol import Reader
-from storage.rows import CellRow, PairRow
+from storage.rows import CellRow, Marker, PairRow
 from ui import store
 from ui import wording_portrait as words
 from ui.components.page_frame import Frame
+from ui.live_state import heard_span, listening_since_ms
 from ui.portrait import Portrait
 from ui.shared_reads import shared
+from ui.unheard import unheard
 from ui.zones import Zone
 
 MAX_LIST = 12
@@ -36,6 +38,13 @@ class Lists:
 def shared_reader(frame: Frame) -> Reader:
     """The page's reader, with answers that viewers share."""
     return shared(frame.reader, store.now_ms)
+
+
+def silences_in(frame: Frame, window: Window) -> list[Marker]:
+    """Where the window lies before the first arrival, or after the last sign of life: unknown, not zero."""
+    oldest_ms = shared_reader(frame).health().oldest_event_ms
+    since_ms = listening_since_ms(frame.freshness, oldest_ms, frame.now_ms)
+    return unheard(window, heard_span(frame.feed, since_ms, frame.now_ms), frame.now_ms)
 
 
 def read_lists(frame: Frame, portrait: Portrait) -> Lists:

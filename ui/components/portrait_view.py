@@ -20,7 +20,7 @@ from ui.components.chart import show_chart
 from ui.components.event_list import chosen_event, show_chosen_event, show_downloads, show_events
 from ui.components.numbers import Number, show_numbers
 from ui.components.page_frame import Frame, errors_shown
-from ui.components.portrait_lists import MAX_LIST, MAX_PAIRS, Lists, seen_at, shared_reader
+from ui.components.portrait_lists import MAX_LIST, MAX_PAIRS, Lists, seen_at, shared_reader, silences_in
 from ui.components.table import COUNT, TIME, Cell, Column, Row, show_table, without_column
 from ui.history import Measure
 from ui.portrait import WEEKS_SHOWN, Portrait
@@ -117,8 +117,9 @@ def show_charts(frame: Frame, portrait: Portrait) -> None:
             _measure_switch(measure)
         history = portrait.history(measure)
         st.caption(in_markdown(history_sentence(history, frame.now_ms), 400))
+        after = [s for s in silences_in(frame, portrait.window) if s.at_ms > portrait.known_from_ms]
         show_chart(
-            history_figure(history, portrait.markers, frame.now_ms),
+            history_figure(history, (*portrait.markers, *after), frame.now_ms),
             key="gw-history",
             zone=frame.zone,
             label=f"{measure} of {portrait.name} over time",

@@ -12,10 +12,12 @@ import streamlit as st
 from ui import store, wording
 from ui import wording_live as words
 from ui.components.page_frame import Frame
+from ui.components.portrait_lists import silences_in
 from ui.live_state import FeedState
 from ui.safe_text import in_markdown
 from ui.server import status
 from ui.state import current_state, set_state
+from ui.unheard import unheard_ms
 
 
 def is_empty(frame: Frame) -> bool:
@@ -49,7 +51,17 @@ def show_quiet(frame: Frame, what: str) -> None:
         what: What there was none of, such as `No violations`.
     """
     span = _span(frame)
-    if frame.is_past or frame.feed.is_trusted:
+    silent_ms = unheard_ms(silences_in(frame, frame.window))
+    if silent_ms >= min(frame.window.to_ms, frame.now_ms) - frame.window.from_ms > 0:
+        st.info(
+            in_markdown(f"{what} {span}, as far as we know: nothing was heard then.", 400),
+            icon=":material/help:",
+        )
+    elif frame.is_past and silent_ms:
+        unheard = wording.duration(silent_ms)
+        said = f"{what} {span}, as far as we know: nothing was heard in {unheard} of it."
+        st.info(in_markdown(said, 400), icon=":material/help:")
+    elif frame.is_past or frame.feed.is_trusted:
         heard = "" if frame.is_past else f" The feed is {words.FEED_WORDS[frame.feed.state][1].lower()}."
         st.success(in_markdown(f"{what} {span}.{heard}", 400), icon=":material/check_circle:")
     else:

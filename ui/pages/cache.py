@@ -31,11 +31,12 @@ from ui.components import page_frame, screens
 from ui.components.chart import show_chart
 from ui.components.numbers import Number, show_numbers
 from ui.components.page_frame import Frame
-from ui.components.portrait_lists import shared_reader
+from ui.components.portrait_lists import shared_reader, silences_in
 from ui.components.table import COUNT, TIME, Cell, Column, Row, show_table
 from ui.nodes_view import called, short, split
 from ui.safe_text import in_markdown
 from ui.state import set_state
+from ui.unheard import heard_values, unheard_ms
 
 NODE_COLUMNS = 6
 """Nodes with a column of their own in the table of changes; more are only counted."""
@@ -51,6 +52,8 @@ class Facts:
     names: dict[str, str]
     series: KindSeries
     markers: tuple[Marker, ...]
+    silences: list[Marker]
+    """Where nothing is known: before anybody listened, and after the last sign of life."""
     stories: list[ToldStory]
     bursts: list[Burst]
     storms: list[Storm]
@@ -92,6 +95,7 @@ def _read(page: Frame, rows: Sequence[NodeRow], names: dict[str, str]) -> Facts:
     now_ms = floor_ms(page.now_ms, SECOND_MS)
     past = reader.cache_past(window)
     stories, bursts = stories_of(past, rows, reader.node_history(window, now_ms), now_ms)
+    silences = silences_in(page, window)
     width_ms = max(MINUTE_MS, bucket_width_ms(window))
     series = reader.kind_series(window, width_ms, "cache", SPLITS[_split_by(page)][0])
     totals = [sum(values) for values in zip(*(group[1] for group in series.groups), strict=True)]
@@ -99,7 +103,8 @@ def _read(page: Frame, rows: Sequence[NodeRow], names: dict[str, str]) -> Facts:
         nodes=rows,
         names=names,
         series=series,
-        markers=reader.markers(window),
+        markers=(*reader.markers(window), *silences),
+        silences=silences,
         stories=stories,
         bursts=bursts,
         storms=find_storms(totals, series.from_ms, series.bucket_ms),
@@ -115,15 +120,17 @@ def _split_by(page: Frame) -> str:
 
 def _show_numbers(page: Frame, facts: Facts) -> None:
     totals = [sum(values) for values in zip(*(group[1] for group in facts.series.groups), strict=True)]
-    total, minutes = sum(totals), max(1, page.window.length_ms // MINUTE_MS)
+    heard_ms = min(page.window.to_ms, page.now_ms) - page.window.from_ms - unheard_ms(facts.silences)
+    total, minutes = sum(totals), max(1.0, heard_ms / MINUTE_MS)
+    trend = heard_values(totals, facts.series.from_ms, facts.series.bucket_ms, facts.silences)[-120:]
     told = [one.story for one in facts.stories if one.story.expected]
     complete = sum(story.is_complete for story in told)
     missed = sum(Seen.MISSED in story.nodes.values() for story in told)
     slowest = max((slowest_ms(story) or 0 for story in told), default=None)
     tellers = len({burst.node for burst in facts.bursts} | {n for s in told for n in s.delays_ms})
     numbers = [
-        Number("Dropped keys", wording.count(total), "and purges, on all nodes", spark=totals[-120:]),
-        Number("Per minute", f"{total / minutes:,.1f}", "on average in this span"),
+        Number("Dropped keys", wording.count(total), "and purges, on all nodes", spark=trend),
+        Number("Per minute", f"{total / minutes:,.1f}", "on average, while we heard"),
         Number("Changes", f"{len(facts.stories):,}", "in this span"),
         Number(
             "Complete",
@@ -347,7 +354,7 @@ def _show_pushes(page: Frame, kept: Applicability, names: dict[str, str]) -> Non
     if not series.groups:
         screens.show_quiet(page, words.NO_PUSHES)
         return
-    markers = reader.markers(page.window)
+    markers = (*reader.markers(page.window), *silences_in(page, page.window))
     show_chart(
         kind_figure(series, markers, "pushes", page.now_ms, names),
         key="gw-pushes",

@@ -12,7 +12,7 @@ from domain.filters import OTHER_TOKEN, Dimension, Filters
 from domain.windows import MINUTE_MS, Window, ceil_ms, floor_ms
 from storage.alert_rows import StoredIncident
 from storage.protocol import Reader
-from storage.rows import EventQuery, Freshness, Marker, Totals
+from storage.rows import EventQuery, Freshness, Totals
 from ui import wording_live as words
 from ui.charts.axes import assign_colours, mark_key
 from ui.charts.live import live_figure
@@ -22,21 +22,12 @@ from ui.server.live_frame import TOP_ROWS, TOPS, feed_now, screen_json, tail_jso
 from ui.server.node_line import node_line
 from ui.server.subscription import Subscription
 from ui.server.tiles import Hearing, Numbers, tiles
+from ui.unheard import unheard
 
 TAIL_ROWS = 200
 SPARK_POINTS = 15
 AHEAD_MS = 5 * MINUTE_MS
 """How far ahead a sender's clock may run and its events still belong to a window that ends now."""
-
-
-def unheard(window: Window, heard: Window, now_ms: int) -> list[Marker]:
-    """Silence before the first arrival and after the last is not zero, so it is drawn as a gap."""
-    end_ms = min(window.to_ms, now_ms)
-    spans = (
-        (window.from_ms, min(heard.from_ms, end_ms), words.NOTHING_YET),
-        (max(heard.to_ms, window.from_ms), end_ms, words.NOTHING_SINCE),
-    )
-    return [Marker(at_ms=a, to_ms=b, kind="gap", text=text) for a, b, text in spans if a < b]
 
 
 def hearing_of(span: Window, heard: Window) -> Hearing:

@@ -10,7 +10,15 @@ from streamlit.testing.v1 import AppTest
 from storage.node_rows import CachePast, ChurnRow, KindSeries, Push
 from tests.ui.drawn import has_part, part, said, texts_of, titles_of
 from tests.ui.node_rows import S, node_row, nodes, span
-from tests.ui.scripted_reader import NO_FRESHNESS, NOW_MS, ScriptedReader, live_freshness, run_page
+from tests.ui.scripted_reader import (
+    NO_FRESHNESS,
+    NOW_MS,
+    ScriptedReader,
+    collector_status,
+    live_freshness,
+    run_page,
+    source_state,
+)
 from tests.ui.test_cache_view import change, dropped
 
 GROUPS = (("services", (1, 0, 500)), ("router", (0, 2, 0)))
@@ -154,3 +162,24 @@ def test_an_empty_store_shows_how_to_connect() -> None:
 
     assert not page.exception
     assert "Nothing has been received yet" in said(page)
+
+
+def test_what_comes_after_the_last_sign_of_life_is_hatched_and_not_averaged() -> None:
+    """The span is three minutes; for the last one nothing arrived, and the collector is gone."""
+    heard_ms = NOW_MS - 60 * S
+    silent = live_freshness(
+        last_received_ms=heard_ms,
+        collector=collector_status(beat_ms=heard_ms),
+        sources=(source_state(last_received_ms=heard_ms, last_beat_ms=heard_ms),),
+    )
+    quiet = KindSeries(from_ms=SERIES.from_ms, bucket_ms=60 * S, buckets=3, groups=(("router", (4, 2, 0)),))
+
+    page = run(f"from={NOW_MS - 180 * S}&to={NOW_MS}", freshness=silent, kind_series=quiet)
+
+    (gap,) = [
+        t for t in part(page, "chart", "gw-cache")["figure"]["data"] if t.get("name") == "gap in the feed"
+    ]
+    assert (gap["x"], gap["width"]) == ([heard_ms], [60 * S])
+    numbers = {n["label"]: n for n in part(page, "numbers", "gw-numbers")["numbers"]}
+    assert numbers["Per minute"]["value"] == "3.0"
+    assert numbers["Dropped keys"]["spark"] == [4, 2, None]

@@ -22,6 +22,7 @@ from tests.ui.scripted_reader import (
     NO_FRESHNESS,
     NOW_MS,
     ScriptedReader,
+    collector_status,
     live_freshness,
     run_page,
     source_state,
@@ -463,3 +464,37 @@ def test_the_way_back_keeps_span_and_filters() -> None:
 
     assert not page.exception
     assert page.query_params == {"range": "6h", "service": "orders"}
+
+
+def test_after_the_last_sign_of_life_the_history_is_hatched_and_trends_are_unknown() -> None:
+    heard_ms = NOW_MS - HOUR_MS
+    silent = live_freshness(
+        last_received_ms=heard_ms,
+        collector=collector_status(beat_ms=heard_ms),
+        sources=(source_state(last_received_ms=heard_ms, last_beat_ms=heard_ms),),
+    )
+    query = f"from={NOW_MS - 3 * HOUR_MS}&to={NOW_MS}&of=acme"
+
+    page = run_page("consumers", ScriptedReader(freshness=silent, resolve=ACME), query)
+
+    assert not page.exception
+    figure = part(page, "chart", "gw-history")["figure"]
+    (gap,) = [trace for trace in figure["data"] if trace["name"] == "gap in the feed"]
+    assert (gap["x"], gap["width"]) == ([heard_ms], [HOUR_MS])
+
+
+def test_a_span_in_which_nothing_was_heard_is_no_quiet_span() -> None:
+    heard_ms = NOW_MS - 3 * HOUR_MS
+    silent = live_freshness(
+        last_received_ms=heard_ms,
+        collector=collector_status(beat_ms=heard_ms),
+        sources=(source_state(last_received_ms=heard_ms, last_beat_ms=heard_ms),),
+    )
+
+    page = run_page(
+        "consumers", ScriptedReader(freshness=silent), f"from={NOW_MS - 2 * HOUR_MS}&to={NOW_MS - HOUR_MS}"
+    )
+
+    assert not page.exception
+    assert not page.success
+    assert "as far as we know: nothing was heard then" in said(page)
