@@ -33,7 +33,9 @@ _PASSING = {
     sqlite3.SQLITE_PERM,
 }
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
-_NOT_AS_WE_LEFT_IT = ("no such table", "no such column", "malformed database schema")
+_MALFORMED = "malformed database schema"
+_OTHER_TABLES = ("no such table", "no such column")
+"""The file is sound, but not what this version makes: a fresh one in its place would hide good data."""
 
 
 def open_writer(path: Path) -> sqlite3.Connection:
@@ -135,7 +137,8 @@ def mapped_errors(path: Path) -> Iterator[None]:
 
     Raises:
         StoreBusy: Locked, full, not writable, input or output failed: it may work later.
-        StoreCorrupt: Damaged, or not the tables we left.
+        StoreCorrupt: Damaged.
+        StoreForeign: Sound, but without the tables that this version makes.
     """
     try:
         yield
@@ -147,8 +150,10 @@ def mapped_errors(path: Path) -> Iterator[None]:
 
 def _mapped(error: sqlite3.DatabaseError, path: Path) -> StoreError | sqlite3.DatabaseError:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code in _DAMAGED or str(error).startswith(_NOT_AS_WE_LEFT_IT):
+    if code in _DAMAGED or str(error).startswith(_MALFORMED):
         return StoreCorrupt(f"{path}: {error}")
+    if str(error).startswith(_OTHER_TABLES):
+        return StoreForeign(f"{path} does not hold the tables that this version makes: {error}")
     if code in _PASSING:
         return StoreBusy(f"{path}: {error}")
     return error

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from domain.errors import StoreBusy, StoreCorrupt, StoreError, StoreForeign
+from domain.errors import StoreBusy, StoreCorrupt, StoreForeign
 from storage.connection import APPLICATION_ID, mapped_errors, open_reader, open_writer, transaction
 from tests.storage.filling import opened, put, refusal, stored_again
 
@@ -38,7 +38,8 @@ def coded(code: int, text: str = "x") -> sqlite3.DatabaseError:
         (coded(sqlite3.SQLITE_CORRUPT), StoreCorrupt),
         (coded(sqlite3.SQLITE_CORRUPT_INDEX), StoreCorrupt),
         (coded(sqlite3.SQLITE_NOTADB), StoreCorrupt),
-        (coded(sqlite3.SQLITE_ERROR, "no such table: events"), StoreCorrupt),
+        (coded(sqlite3.SQLITE_ERROR, "malformed database schema (events)"), StoreCorrupt),
+        (coded(sqlite3.SQLITE_ERROR, "no such table: events"), StoreForeign),
         (PermissionError(13, "Permission denied"), StoreBusy),
         (coded(sqlite3.SQLITE_CONSTRAINT_UNIQUE), sqlite3.OperationalError),
         (coded(sqlite3.SQLITE_ERROR, "near 'x': syntax error"), sqlite3.OperationalError),
