@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from domain.errors import StoreBusy, StoreCorrupt, StoreForeign
+from domain.errors import StoreBusy, StoreCorrupt, StoreError, StoreForeign
 from storage.connection import APPLICATION_ID, mapped_errors, open_reader, open_writer, transaction
 from tests.storage.filling import opened, put, refusal, stored_again
 
