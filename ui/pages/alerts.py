@@ -82,7 +82,7 @@ def _show_standing(page: Frame, alerts: AlertsReader) -> None:
         st.warning(in_markdown(late, 400), icon=":material/hearing_disabled:")
     left_out = status.get("left_out")
     for rule, count in (left_out if isinstance(left_out, dict) else {}).items():
-        text = f"Rule {rule} sees {count:,} more than it opens alerts for: look at its numbers, or for one cause."
+        text = f"Rule {rule} sees at least {count:,} more than it opens alerts for: look for one cause."
         st.warning(in_markdown(text, 300), icon=":material/unfold_less:")
     failures = status.get("failures")
     for rule, why in (failures if isinstance(failures, dict) else {}).items():
