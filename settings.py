@@ -185,6 +185,15 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("dashboard_url", "", "URL", "where people reach the dashboard, for links in messages"),
     Setting(
+        "viewers",
+        ("*",),
+        "names",
+        "who may look, comma-separated, as their login names them; `*` is whoever has logged in",
+    ),
+    Setting("analysts", ("*",), "names", "who may also handle alerts, propose changes and export"),
+    Setting("approvers", ("*",), "names", "who may also approve what others proposed"),
+    Setting("admins", ("*",), "names", "who may also change rules, receivers and lists"),
+    Setting(
         "query_deadline_ms",
         2_000,
         "milliseconds",
@@ -236,6 +245,10 @@ class Settings:
     drift_check_s: int
     notify_file: str
     dashboard_url: str
+    viewers: tuple[str, ...]
+    analysts: tuple[str, ...]
+    approvers: tuple[str, ...]
+    admins: tuple[str, ...]
     query_deadline_ms: int
     hub_poll_ms: int
     start_collector: bool

@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from domain.errors import GatewatchError
+from domain.roles import Act
 from settings import Settings
 from storage.alerts_reader import AlertsReader
 from storage.decisions import Decisions
-from ui import store
+from ui import permits, store
 from ui.components.proposals import say
 
 _lock = threading.Lock()
@@ -41,20 +42,22 @@ def reader(*, sample: bool) -> AlertsReader:
 
 
 @contextlib.contextmanager
-def deciding() -> Iterator[Decisions]:
-    """A connection for one decision.
+def deciding(act: Act = Act.HANDLE) -> Iterator[Decisions]:
+    """A connection for one decision of somebody who may take it.
 
     Raises:
+        NotPermitted: The viewer may not do this.
         StoreError: The database cannot be written now; nothing was decided.
     """
+    permits.check(act, settings())
     with Decisions(settings().database) as decisions:
         yield decisions
 
 
-def decide(what: Callable[[Decisions], object], done: str) -> None:
+def decide(what: Callable[[Decisions], object], done: str, act: Act = Act.HANDLE) -> None:
     """Carry out a decision inside a widget's callback, and tell what came of it."""
     try:
-        with deciding() as decisions:
+        with deciding(act) as decisions:
             what(decisions)
     except GatewatchError as error:
         say(f"Nothing was decided: {error}")

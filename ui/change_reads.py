@@ -14,11 +14,12 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+from domain.roles import Act
 from settings import Settings
 from storage.change_book import ChangeBook
 from storage.changes_reader import ChangesReader
 from storage.limit_counts import LimitCounts
-from ui import store
+from ui import permits, store
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -53,12 +54,14 @@ def reads(*, sample: bool) -> Reads:
 
 
 @contextlib.contextmanager
-def deciding() -> Iterator[ChangeBook]:
-    """A connection for one decision.
+def deciding(act: Act = Act.PROPOSE) -> Iterator[ChangeBook]:
+    """A connection for one decision of somebody who may take it.
 
     Raises:
+        NotPermitted: The viewer may not do this.
         StoreError: The database cannot be written now; nothing was decided.
     """
+    permits.check(act, settings())
     with ChangeBook(settings().database) as book:
         yield book
 

@@ -6,6 +6,7 @@ import functools
 
 import streamlit as st
 
+from domain.roles import Act
 from storage.alert_rows import OutboxRow
 from storage.alerts_reader import AlertsReader
 from storage.decisions import Decisions
@@ -90,7 +91,7 @@ def _test(receiver: str) -> None:
     def ask(decisions: Decisions) -> None:
         decisions.ask(request_id, "test", who(), now_ms, {"receiver": receiver})
 
-    alert_reads.decide(ask, f"A test goes to {receiver}.")
+    alert_reads.decide(ask, f"A test goes to {receiver}.", Act.CONFIGURE)
     st.session_state[TEST] = request_id
 
 
@@ -109,7 +110,9 @@ def _test_answer(alerts: AlertsReader, request_id: str) -> None:
 
 
 def _switch_on(receiver: str) -> None:
-    alert_reads.decide(lambda decisions: decisions.switch_on(receiver), f"{receiver} is tried again.")
+    alert_reads.decide(
+        lambda decisions: decisions.switch_on(receiver), f"{receiver} is tried again.", Act.CONFIGURE
+    )
 
 
 def _show_subscriptions(frame: Frame, alerts: AlertsReader) -> None:

@@ -12,6 +12,7 @@ import streamlit as st
 from domain.detectors import DETECTORS
 from domain.detectors.detector import Parameter
 from domain.detectors.findings import Severity
+from domain.roles import Act
 from domain.rules import Rule, RuleError, Who, differences, parse_rule, problems
 from storage.alert_rows import RuleRow
 from storage.alerts_reader import AlertsReader
@@ -264,7 +265,7 @@ def _save(rule: Rule, version: int, note: str) -> None:
     def save(decisions: Decisions) -> None:
         decisions.save_rule(rule, version, who(), now_ms, note)
 
-    alert_reads.decide(save, "Saved; the collector uses it from the next second on.")
+    alert_reads.decide(save, "Saved; the collector uses it from the next second on.", Act.CONFIGURE)
 
 
 def _show_versions(frame: Frame, alerts: AlertsReader, rule_id: str) -> None:

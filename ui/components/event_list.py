@@ -9,9 +9,10 @@ from typing import Any
 import streamlit as st
 
 from domain.filters import Dimension
+from domain.roles import Act
 from domain.windows import MINUTE_MS, Window
 from storage.rows import EventDetail, EventQuery, EventRow
-from ui import navigation, store, wording
+from ui import navigation, permits, store, wording
 from ui import wording_events as words
 from ui.components import links
 from ui.components.page_frame import Frame
@@ -235,12 +236,17 @@ def _escaped(character: str) -> str:
 def show_downloads(frame: Frame, query: EventQuery, *, key: str) -> None:
     """Links to everything that matches, without a limit, as CSV and as JSON lines."""
     tickets = Tickets(PROCESS_KEY, store.now_ms)
+    why = permits.why_not(Act.EXPORT, store.settings())
     with st.container(horizontal=True, gap="small", key=key):
         for form, title in (("csv", "CSV"), ("jsonl", "JSON lines")):
             st.link_button(
                 title,
-                export_url(tickets, form, query, sample=frame.state.sample, who=viewer_name()),
+                # no ticket is made for somebody who may not
+                "#"
+                if why
+                else export_url(tickets, form, query, sample=frame.state.sample, who=viewer_name()),
                 icon=":material/download:",
                 type="tertiary",
-                help="Every event that matches, not only those shown. The link holds for 15 minutes.",
+                help=why or "Every event that matches, not only those shown. The link holds for 15 minutes.",
+                disabled=why is not None,
             )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ui import alert_reads, change_reads, store
+from domain.roles import Act
+from ui import alert_reads, change_reads, permits, store
 from ui.change_reads import Reads
 from ui.components.page_frame import Frame
 from ui.components.proposals import who
@@ -15,6 +16,7 @@ from ui.server.export_files import file_name
 def show_evidence(frame: Frame, reads: Reads) -> None:
     """Draw it: made when it is asked for, of the span and filters of the page."""
     name, is_sample = who(), frame.state.sample
+    why = None if is_sample else permits.why_not(Act.EXPORT, change_reads.settings())
     sources = Sources(reader=frame.reader, changes=reads.changes, alerts=alert_reads.reader(sample=is_sample))
 
     def make() -> bytes:
@@ -22,7 +24,7 @@ def show_evidence(frame: Frame, reads: Reads) -> None:
         pack = make_pack(sources, frame.window, frame.state.filters, name, now_ms)
         if not is_sample:
             told = f"{pack.entries} entries, head {pack.head}"
-            with change_reads.deciding() as book:
+            with change_reads.deciding(Act.EXPORT) as book:
                 book.note(now_ms, name, "evidence exported", "pack", told)
         return pack.content
 
@@ -37,5 +39,5 @@ def show_evidence(frame: Frame, reads: Reads) -> None:
         on_click="ignore",
         icon=":material/inventory_2:",
         type="tertiary",
-        disabled=not name,
+        disabled=not name or why is not None,
     )

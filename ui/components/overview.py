@@ -9,9 +9,10 @@ import streamlit as st
 
 from domain.egress import private_network, range_of
 from domain.filters import OTHER_TOKEN, UNKNOWN_TOKEN, Dimension, Filters
+from domain.roles import Act
 from domain.windows import Window, bucket_width_ms
 from storage.rows import CellRow
-from ui import navigation, store, wording
+from ui import navigation, permits, store, wording
 from ui import wording_overview as words
 from ui.components import links
 from ui.components.page_frame import Frame
@@ -310,10 +311,13 @@ def _footer(frame: Frame, dimension: Dimension, window: Window, known: int, show
         if first + PAGE_ROWS < known:
             _turn(frame, "Next", asked.page + 1)
         tickets = Tickets(PROCESS_KEY, store.now_ms)
+        why = permits.why_not(Act.EXPORT, store.settings())
         for form, title in (("csv", "CSV"), ("jsonl", "JSON lines")):
             st.link_button(
                 title,
-                names_export_url(
+                "#"
+                if why
+                else names_export_url(
                     tickets,
                     form,
                     dimension,
@@ -324,8 +328,10 @@ def _footer(frame: Frame, dimension: Dimension, window: Window, known: int, show
                 ),
                 icon=":material/download:",
                 type="tertiary",
-                help=f"All {wording.PLURALS[dimension]} of this span and these filters. "
+                help=why
+                or f"All {wording.PLURALS[dimension]} of this span and these filters. "
                 "The link holds for 15 minutes.",
+                disabled=why is not None,
             )
 
 

@@ -14,9 +14,10 @@ import msgspec
 import streamlit as st
 
 from domain.diff import FieldChange
-from domain.errors import StoreError
+from domain.errors import GatewatchError
 from domain.proposals import NOBODY_VOUCHED, Answer, Proposal, ProposalState, same_name
-from ui import change_reads, store, wording
+from domain.roles import Act
+from ui import change_reads, permits, store, wording
 from ui import wording_changes as words
 from ui.components.page_frame import Frame
 from ui.components.table import Cell, Column, Row, show_table
@@ -52,7 +53,7 @@ def decide(what: Callable[[], str]) -> None:
     """Carry out a decision inside a widget's callback, and tell what came of it."""
     try:
         say(what())
-    except StoreError as error:
+    except GatewatchError as error:
         say(f"Nothing was decided: {error}")
     except (KeyError, ValueError) as error:
         say(f"Nothing was decided: {error}")
@@ -64,6 +65,10 @@ def show_standing(frame: Frame) -> bool:
         st.info(words.SAMPLE, icon=":material/science:")
         return False
     known = change_reads.settings()
+    why = permits.why_not(Act.PROPOSE, known)
+    if why is not None:
+        st.info(in_markdown(why, 300), icon=":material/lock:")
+        return False
     if not known.change_url:
         st.info(words.NOT_CONNECTED, icon=":material/link_off:")
     if known.approve_own_changes:
@@ -170,8 +175,8 @@ def _buttons(frame: Frame, proposal: Proposal) -> None:
         return
     name = who()
     is_own = bool(name) and same_name(name) == same_name(proposal.asked_by)
-    why_not = None
-    if not change_reads.settings().approve_own_changes:
+    why_not = not_permitted = permits.why_not(Act.APPROVE, change_reads.settings())
+    if why_not is None and not change_reads.settings().approve_own_changes:
         names = same_name(name), same_name(proposal.asked_by)
         if same_name(NOBODY_VOUCHED) in names:
             why_not = words.APPROVAL_ANSWERS[Answer.NOT_TOLD_APART]
@@ -195,6 +200,8 @@ def _buttons(frame: Frame, proposal: Proposal) -> None:
                 st.button(
                     "Reject",
                     key=f"gw-reject-{proposal.proposal_id}",
+                    disabled=not_permitted is not None,
+                    help=not_permitted,
                     on_click=functools.partial(decide, functools.partial(_reject, proposal.proposal_id)),
                 )
         if is_own and proposal.state != ProposalState.APPLYING:
@@ -207,13 +214,13 @@ def _buttons(frame: Frame, proposal: Proposal) -> None:
 
 def _approve(proposal_id: str, plan_hash: str) -> str:
     own_allowed = change_reads.settings().approve_own_changes
-    with change_reads.deciding() as book:
+    with change_reads.deciding(Act.APPROVE) as book:
         answer = book.approve(proposal_id, who(), plan_hash, store.now_ms(), own_allowed=own_allowed)
     return words.APPROVAL_ANSWERS[answer]
 
 
 def _reject(proposal_id: str) -> str:
-    with change_reads.deciding() as book:
+    with change_reads.deciding(Act.APPROVE) as book:
         done = book.reject(proposal_id, who(), "", store.now_ms())
     return "Rejected." if done else "Somebody decided before you."
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from ui import viewer
+from ui import permits, viewer
 from ui.navigation import existing, streamlit_page
 
 UI = Path(__file__).resolve().parent.parent
@@ -18,4 +18,5 @@ UI = Path(__file__).resolve().parent.parent
 st.set_page_config(page_title="Gatewatch", page_icon=UI / "icon.svg", layout="wide")
 st.html(UI / "style.css")
 viewer.admit()
+permits.admit()
 st.navigation([streamlit_page(entry.name) for entry in existing()], position="hidden").run()

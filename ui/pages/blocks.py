@@ -11,6 +11,7 @@ import streamlit as st
 from domain.blocks import Block, BlockState, Protected, SubjectType, Working, parse_subject
 from domain.filters import Dimension
 from domain.proposals import Proposal
+from domain.roles import Act
 from storage.block_book import add_protected, ask_lift, end_dry_run, remove_protected
 from storage.change_rows import BlockRow
 from ui import change_reads, store, wording
@@ -300,7 +301,7 @@ def _protect(text: str, note: str) -> str:
     subject_type, subject = parse_subject(text)
     kind = SubjectType.CONSUMER if subject_type == SubjectType.CONSUMER else SubjectType.RANGE
     entry = Protected(subject_type=kind.value, subject=subject, note=note.strip())
-    with change_reads.deciding() as book:
+    with change_reads.deciding(Act.CONFIGURE) as book:
         add_protected(book, change_reads.new_id(), entry, name, store.now_ms())
     return f"{subject} is never blocked from now on."
 
@@ -309,6 +310,6 @@ def _unprotect(entry_id: str) -> str:
     name = who()
     if not name:
         return "Log in first."
-    with change_reads.deciding() as book:
+    with change_reads.deciding(Act.CONFIGURE) as book:
         remove_protected(book, entry_id, name, store.now_ms())
     return "Taken off the list; the log keeps who did it."

@@ -1,0 +1,100 @@
+"""Roles and the end of a login, asked on the server at every action."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+import streamlit as st
+
+from domain.roles import Act, NotPermitted
+from settings import Settings
+from tests.storage.filling import SETTINGS, opened
+from ui import alert_reads, change_reads, permits, store, viewer
+from ui.exposure import Login
+
+ONLY_CLEO = dataclasses.replace(SETTINGS, analysts=("ana",), approvers=("cleo",), admins=())
+
+
+@pytest.fixture
+def as_user(monkeypatch: pytest.MonkeyPatch) -> Any:
+    def given(way: Login, **user: object) -> None:
+        monkeypatch.setattr(st, "user", user)
+        monkeypatch.setattr(viewer, "login", lambda: way)
+
+    return given
+
+
+def test_on_loopback_without_a_login_one_person_may_everything(as_user: Any) -> None:
+    as_user(Login.NONE)
+
+    assert [permits.why_not(act, ONLY_CLEO) for act in Act] == [None] * len(Act)
+
+
+def test_by_itself_whoever_logs_in_may_everything(as_user: Any) -> None:
+    as_user(Login.PROXY, email="zoe")
+
+    assert [permits.why_not(act, SETTINGS) for act in Act] == [None] * len(Act)
+
+
+@pytest.mark.parametrize(
+    ("name", "may"),
+    [
+        ("zoe", {Act.LOOK}),
+        ("ana", {Act.LOOK, Act.EXPORT, Act.HANDLE, Act.PROPOSE}),
+        ("Cleo", {Act.LOOK, Act.EXPORT, Act.HANDLE, Act.PROPOSE, Act.APPROVE}),
+    ],
+)
+def test_with_lists_each_may_what_the_role_may(as_user: Any, name: str, may: set[Act]) -> None:
+    as_user(Login.PROXY, email=name)
+
+    assert {act for act in Act if permits.why_not(act, ONLY_CLEO) is None} == may
+
+
+def test_nobody_known_may_nothing(as_user: Any) -> None:
+    as_user(Login.PROXY)
+
+    assert {permits.why_not(act, SETTINGS) for act in Act} == {permits.LOGIN_FIRST}
+
+
+def test_an_action_after_the_end_of_the_login_is_refused(as_user: Any) -> None:
+    ends_s = store.now_ms() // 1000
+    as_user(Login.OIDC, is_logged_in=True, email="ana", exp=ends_s - 1)
+
+    assert permits.why_not(Act.HANDLE, SETTINGS) == permits.LOGIN_ENDED
+    assert permits.why_not(Act.LOOK, SETTINGS) is None
+
+    as_user(Login.OIDC, is_logged_in=True, email="ana", exp=ends_s + 60)
+    assert permits.why_not(Act.HANDLE, SETTINGS) is None
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    with opened(tmp_path / "g.db"):
+        pass
+    return dataclasses.replace(ONLY_CLEO, database=str(tmp_path / "g.db"))
+
+
+def test_no_decision_is_taken_by_somebody_who_may_not(as_user: Any, settings: Settings) -> None:
+    """Whatever the page showed: a button that is disabled in the browser can be pressed by other means."""
+    as_user(Login.PROXY, email="zoe")
+
+    with change_reads.using(settings):
+        for act in (Act.PROPOSE, Act.APPROVE, Act.CONFIGURE):
+            with pytest.raises(NotPermitted, match="your roles here: viewer"), change_reads.deciding(act):
+                pytest.fail("a decision was begun")
+    with (
+        alert_reads.using(settings),
+        pytest.raises(NotPermitted, match="To handle alerts"),
+        alert_reads.deciding(),
+    ):
+        pytest.fail("a decision was begun")
+
+
+def test_who_may_approve_decides(as_user: Any, settings: Settings) -> None:
+    as_user(Login.PROXY, email="cleo")
+
+    with change_reads.using(settings), change_reads.deciding(Act.APPROVE) as book:
+        assert book.path == Path(settings.database)
