@@ -58,6 +58,8 @@ class Screen(StrEnum):
     BLIND = "blind"
     """The collector or every sender is gone."""
     STALE = "stale"
+    UNHEARD = "unheard"
+    """The span is over, nothing was refused as far as we know, and nothing was heard in some of it."""
     FILTERED = "filtered"
     """There are violations, and the filters leave none."""
     NORMAL = "normal"
@@ -157,7 +159,13 @@ def is_connected(source: SourceState, at_ms: int) -> bool:
 
 
 def decide_screen(
-    feed: Feed, filters: Filters, violations: int, unfiltered: int | None, *, is_past: bool = False
+    feed: Feed,
+    filters: Filters,
+    violations: int,
+    unfiltered: int | None,
+    *,
+    is_past: bool = False,
+    is_heard: bool = True,
 ) -> Screen:
     """Choose the screen; the first that applies wins, in the order of the code.
 
@@ -167,6 +175,7 @@ def decide_screen(
         violations: In the window, under the filters.
         unfiltered: In the window without filters; None when it was not asked for.
         is_past: The window is fixed and over, so that the present does not matter to it.
+        is_heard: We can vouch for the whole window, so that none is none.
     """
     if feed.state == FeedState.WAITING:
         return Screen.EMPTY
@@ -176,4 +185,6 @@ def decide_screen(
         return Screen.STALE
     if violations:
         return Screen.NORMAL
-    return Screen.FILTERED if filters and unfiltered else Screen.QUIET
+    if filters and unfiltered:
+        return Screen.FILTERED
+    return Screen.QUIET if is_heard or not is_past else Screen.UNHEARD

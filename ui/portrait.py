@@ -48,8 +48,16 @@ class Portrait:
     markers: tuple[Marker, ...]
     known_from_ms: int
     """Before this nobody listened."""
+    known_to_ms: int | None
+    """After this nothing was heard any more; None while something is."""
     born_ms: int
     """Before this there is nothing to learn from: nobody listened, or it had never been seen."""
+
+    @property
+    def is_unheard(self) -> bool:
+        """The whole window lies before the first arrival, or after the last sign of life."""
+        is_later = self.known_to_ms is not None and self.known_to_ms <= self.window.from_ms
+        return is_later or self.window.to_ms <= self.known_from_ms
 
     @property
     def name(self) -> str:
@@ -121,6 +129,7 @@ def read_portrait(
     *,
     filters: Filters,
     known_from_ms: int,
+    known_to_ms: int | None = None,
 ) -> Portrait:
     """Read what a page about one consumer or address is made of.
 
@@ -134,6 +143,7 @@ def read_portrait(
         bucket_ms: Width of a bar.
         filters: The page's own, without this one.
         known_from_ms: See `listening_since_ms`.
+        known_to_ms: When something was last heard, None for now; what follows teaches nothing.
     """
     entity = reader.resolve(dimension, token)
     together = filters.without(dimension).adding(dimension, token)
@@ -143,6 +153,10 @@ def read_portrait(
         Window(floor_ms(window.to_ms - WEEKS_SHOWN * 7 * DAY_MS, HOUR_MS), ceil_ms(window.to_ms, HOUR_MS)),
         HOUR_MS,
     )
+    learned_from_ms = min(learned_span.from_ms, hours_span.from_ms)
+    gaps = reader.gaps(Window(learned_from_ms, window.to_ms), MAX_GAPS)
+    if known_to_ms is not None and known_to_ms < hours_span.to_ms:
+        gaps = (*gaps, Gap(source="", from_ms=known_to_ms, to_ms=hours_span.to_ms, cause="nothing heard"))
     first_ms = entity.first_seen_ms if entity is not None else None
     return Portrait(
         dimension=dimension,
@@ -157,9 +171,10 @@ def read_portrait(
         learned_span=learned_span,
         hours=_activity(reader, hours_span, dimension, token, HOUR_MS, filters),
         hours_span=hours_span,
-        gaps=reader.gaps(Window(min(learned_span.from_ms, hours_span.from_ms), window.to_ms), MAX_GAPS),
+        gaps=gaps,
         markers=reader.markers(window),
         known_from_ms=known_from_ms,
+        known_to_ms=known_to_ms,
         born_ms=max(known_from_ms, first_ms or 0),
     )
 

@@ -81,6 +81,8 @@ def screen_sentence(screen: Screen, feed: Feed, unfiltered: int | None, length_m
         return f"Nothing received {since}: {why}.{as_of}"
     if screen == Screen.FILTERED:
         return f"0 of {count(unfiltered)} violations match the filters."
+    if screen == Screen.UNHEARD:
+        return "No violation is known of this span, but nothing was heard in all or some of it."
     if screen == Screen.QUIET:
         heard = "" if feed.as_of_ms is None else f" Last sign of life {{ago:{feed.as_of_ms}}}."
         return f"No violations in {span(length_ms)}.{heard}"

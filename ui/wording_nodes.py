@@ -74,7 +74,8 @@ HOW_JUDGED = (
     "So a state is made from signs and from silence: a node is as fresh as its freshest feed."
 )
 NOBODY_THEN = (
-    "Nothing was heard of any node in this span or before it, so that nothing is known of the fleet then."
+    "Either no node had been heard of by then, or all that had been were not heard for more than a day. "
+    "So nothing is known of the fleet then."
 )
 FORMER = "Nodes that started again under a new id, and nodes not heard for more than a day"
 NO_TARGETS = (
@@ -119,7 +120,7 @@ def rhythm_rows() -> list[tuple[str, str, str, str]]:
 def verdict_then(states: list[NodeState], when: str) -> str:
     """The page in one sentence, for a span that is over."""
     if not states:
-        return f"As of {when}: no node was known"
+        return f"As of {when}: no node is known to have been there"
     said = verdict(states)
     return f"As of {when}: {said[0].lower()}{said[1:]}"
 

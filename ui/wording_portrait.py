@@ -42,6 +42,9 @@ def times(number: int) -> str:
     return {1: "once", 2: "twice"}.get(number, f"{number:,} times")
 
 
+UNHEARD = "Nothing was heard in this span, so that its numbers are unknown, not zero."
+
+
 def what_happened(
     portrait: Portrait, where: CellRow | None, limit: CellRow | None, span: str, *, is_known: bool = True
 ) -> str:

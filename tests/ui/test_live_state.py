@@ -144,6 +144,14 @@ def test_five_situations_have_five_screens(
     assert decide_screen(feed(state), filters, violations, unfiltered, is_past=is_past) == screen
 
 
+def test_a_past_that_nobody_heard_is_unknown_and_not_quiet() -> None:
+    silent = feed(FeedState.STALE)
+
+    assert decide_screen(silent, Filters(), 0, None, is_past=True, is_heard=False) == Screen.UNHEARD
+    assert decide_screen(silent, FILTERS, 0, 9, is_past=True, is_heard=False) == Screen.FILTERED
+    assert decide_screen(silent, Filters(), 3, None, is_past=True, is_heard=False) == Screen.NORMAL
+
+
 def test_calm_is_never_shown_for_what_cannot_be_seen() -> None:
     """Whatever the numbers say, a feed that is not trusted gives neither the quiet nor the normal screen."""
     for state in set(FeedState) - {FeedState.LIVE, FeedState.DELAYED}:

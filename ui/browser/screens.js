@@ -1,10 +1,11 @@
-// What Live says when it has no normal picture to show: five situations, never to be mistaken for each other.
+// What Live says when it has no normal picture to show: six situations, never to be mistaken for each other.
 
 import { button, make } from "./elements.js"
 
-const ICONS = { quiet: "\u2713", blind: "\u2715", stale: "\u25B2", filtered: "\u2260" }
+const ICONS = { quiet: "\u2713", blind: "\u2715", stale: "\u25B2", filtered: "\u2260", unheard: "?" }
 const TITLES = {
   quiet: "Quiet", blind: "We cannot see", stale: "Not the present", filtered: "Nothing matches the filters",
+  unheard: "Unknown",
 }
 
 export class Screens {

@@ -42,9 +42,24 @@ def shared_reader(frame: Frame) -> Reader:
 
 def silences_in(frame: Frame, window: Window) -> list[Marker]:
     """Where the window lies before the first arrival, or after the last sign of life: unknown, not zero."""
+    return unheard(window, heard_in(frame), frame.now_ms)
+
+
+def heard_in(frame: Frame) -> Window:
+    """From the first arrival to the last sign of life: where silence means that nothing happened."""
     oldest_ms = shared_reader(frame).health().oldest_event_ms
     since_ms = listening_since_ms(frame.freshness, oldest_ms, frame.now_ms)
-    return unheard(window, heard_span(frame.feed, since_ms, frame.now_ms), frame.now_ms)
+    return heard_span(frame.feed, since_ms, frame.now_ms)
+
+
+def last_heard_ms(frame: Frame) -> int | None:
+    """When the feed fell silent; None while it has not."""
+    return None if frame.feed.is_trusted else heard_in(frame).to_ms
+
+
+def is_none_known(frame: Frame, window: Window) -> bool:
+    """Whether none seen in the window is none."""
+    return not silences_in(frame, window) if frame.is_past else frame.feed.is_trusted
 
 
 def read_lists(frame: Frame, portrait: Portrait) -> Lists:

@@ -20,7 +20,15 @@ from ui.components.chart import show_chart
 from ui.components.event_list import chosen_event, show_chosen_event, show_downloads, show_events
 from ui.components.numbers import Number, show_numbers
 from ui.components.page_frame import Frame, errors_shown
-from ui.components.portrait_lists import MAX_LIST, MAX_PAIRS, Lists, seen_at, shared_reader, silences_in
+from ui.components.portrait_lists import (
+    MAX_LIST,
+    MAX_PAIRS,
+    Lists,
+    is_none_known,
+    seen_at,
+    shared_reader,
+    silences_in,
+)
 from ui.components.table import COUNT, TIME, Cell, Column, Row, show_table, without_column
 from ui.history import Measure
 from ui.portrait import WEEKS_SHOWN, Portrait
@@ -46,9 +54,13 @@ def show_answer(frame: Frame, portrait: Portrait, lists: Lists) -> None:
     span = words.when(portrait, frame.zone, moves=frame.state.moves)
     where = next((cell for cell in lists.services if cell.limited + cell.probable), None)
     limit = next((cell for cell in lists.limits if cell.token != UNKNOWN_TOKEN), None)
-    is_known = frame.is_past or frame.feed.is_trusted
+    is_known = is_none_known(frame, portrait.window)
     said = words.what_happened(portrait, where, limit, span, is_known=is_known)
-    normal = words.is_it_normal(portrait, Measure.VIOLATIONS, frame.zone, frame.now_ms)
+    normal = (
+        ""
+        if portrait.is_unheard
+        else words.is_it_normal(portrait, Measure.VIOLATIONS, frame.zone, frame.now_ms)
+    )
     st.markdown(f"#### {in_markdown(said, 700)}  \n{in_markdown(normal, 400)}")
     missing = words.missing(portrait.totals)
     if missing:
@@ -58,6 +70,9 @@ def show_answer(frame: Frame, portrait: Portrait, lists: Lists) -> None:
 def show_number_row(frame: Frame, portrait: Portrait, more: Sequence[Number] = ()) -> None:
     """The numbers of the span, each leading to its rows."""
     totals, at_least = portrait.totals, portrait.totals.at_least
+    if portrait.is_unheard:
+        st.info(in_markdown(words.UNHEARD, 300), icon=":material/help:")
+        return
     token = portrait.token
     events = navigation.href(
         "events",

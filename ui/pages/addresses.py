@@ -18,7 +18,7 @@ from ui.components.changes_around import show_changes
 from ui.components.limits_table import show_limits
 from ui.components.overview import show_overview
 from ui.components.page_frame import Frame
-from ui.components.portrait_lists import MAX_PAIRS, Lists, read_lists, shared_reader
+from ui.components.portrait_lists import MAX_PAIRS, Lists, last_heard_ms, read_lists, shared_reader
 from ui.components.portrait_view import (
     show_answer,
     show_charts,
@@ -62,6 +62,7 @@ def _show_one(page: Frame, token: str) -> None:
         bucket_ms,
         filters=page.state.filters,
         known_from_ms=listening_since_ms(page.freshness, reader.health().oldest_event_ms, page.now_ms),
+        known_to_ms=last_heard_ms(page),
     )
     lists = read_lists(page, portrait)
     _show_way_up(page, portrait, token)

@@ -86,8 +86,15 @@ class LiveView:
         totals = self._reader.totals(window, sub.filters)
         unfiltered = self._reader.totals(window, Filters()).violations if sub.filters else None
         feed, feed_shown = feed_now(freshness, now_ms)
-        screen = decide_screen(feed, sub.filters, totals.violations, unfiltered, is_past=sub.is_past(now_ms))
         heard = heard_span(feed, self._since_ms(freshness, window, now_ms), now_ms)
+        screen = decide_screen(
+            feed,
+            sub.filters,
+            totals.violations,
+            unfiltered,
+            is_past=sub.is_past(now_ms),
+            is_heard=hearing_of(window, heard) == Hearing.WHOLE,
+        )
         return {
             "t": "full",
             "view": self._id,

@@ -498,3 +498,21 @@ def test_a_span_in_which_nothing_was_heard_is_no_quiet_span() -> None:
     assert not page.exception
     assert not page.success
     assert "as far as we know: nothing was heard then" in said(page)
+
+
+def test_one_in_a_span_in_which_nothing_was_heard_has_no_numbers_and_no_verdict() -> None:
+    heard_ms = NOW_MS - 3 * HOUR_MS
+    silent = live_freshness(
+        last_received_ms=heard_ms,
+        collector=collector_status(beat_ms=heard_ms),
+        sources=(source_state(last_received_ms=heard_ms, last_beat_ms=heard_ms),),
+    )
+    query = f"from={NOW_MS - 2 * HOUR_MS}&to={NOW_MS - HOUR_MS}&of=acme"
+
+    page = run_page("consumers", ScriptedReader(freshness=silent, resolve=ACME), query)
+
+    assert not page.exception
+    assert not has_part(page, "numbers", "gw-numbers")
+    assert "As far as we know: Nothing was seen of acme" in said(page)
+    assert "its numbers are unknown, not zero" in said(page)
+    assert "As usual" not in said(page)
