@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from domain.detectors.detector import Detector, Values, number
 from domain.detectors.findings import EntityType, Finding, Severity
 from domain.detectors.scene import Scene
-from domain.detectors.tracks import NOBODY, UNAUTHORIZED, Key
+from domain.detectors.tracks import NOBODY, UNAUTHORIZED, Key, Track
 from domain.detectors.words import listed, many, span
 
 NAME = "distributed_spray"
@@ -31,6 +31,7 @@ def detect(scene: Scene, values: Values) -> Iterator[Finding]:
             for peer, counts in track.peers(*minutes).items()
             if isinstance(peer, str) and 0 < counts[UNAUTHORIZED] <= values["each"]
         }
+        failing = _strangers(scene, track, failing)
         pairs = _new_pairs(scene, first, failing)
         consumers = {consumer for _, consumer in pairs}
         tries = sum(failing.values())
@@ -38,6 +39,15 @@ def detect(scene: Scene, values: Values) -> Iterator[Finding]:
             len(consumers) >= values["consumers"] or len(failing) >= values["many_addresses"]
         ):  # fmt: skip
             yield _finding(scene, values, service, failing, consumers, tries)
+
+
+def _strangers(scene: Scene, service: Track, failing: dict[str, int]) -> dict[str, int]:
+    """Addresses that no consumer came from before they failed; others have an expired key now and then."""
+    held: dict[str, int] = {}
+    for track in scene.ledger.consumers.values():
+        for address in failing.keys() & track.known.keys():
+            held[str(address)] = min(track.known[address], held.get(str(address), 1 << 62))
+    return {a: n for a, n in failing.items() if held.get(a, 1 << 62) >= service.known.get(a, 0)}
 
 
 def _new_pairs(scene: Scene, first: int, addresses: dict[str, int]) -> set[tuple[str, Key]]:

@@ -17,7 +17,7 @@ from domain.detectors.detector import Detector, Values, number
 from domain.detectors.findings import Finding, Sample, Severity
 from domain.detectors.scene import Scene
 from domain.detectors.subjects import Subject, from_where, refused_subjects
-from domain.detectors.tracks import NOBODY
+from domain.detectors.tracks import MINUTE_MS, NOBODY, Track
 from domain.detectors.words import limit_words, many, span, times
 from domain.limits import Limit
 
@@ -32,6 +32,7 @@ OBEYS_MOST = 5
 OBEYS_AFTER = 0.25
 """Part of a window's requests that may come after its first refusal."""
 EVASIVE_NEW = 4
+STEADY_SHARE = 0.6
 LEAST_GAPS = 10
 CLOCK_SPREAD = 0.2
 """Median deviation over median of the gaps: 0.69 for independent arrivals, near 0 for a timer."""
@@ -60,10 +61,10 @@ def _loop(
 ) -> Finding | None:
     """Refusals in consecutive slots: less than `interval_s` apart, or slower and then like a clock."""
     ledger = scene.ledger
-    found = _run(scene, values, by_slot, values["interval_s"], values["retries"])
+    found = _run(scene, values, subject.track, by_slot, values["interval_s"], values["retries"])
     is_slow = found is None
     if found is None:
-        found = _run(scene, values, by_slot, values["slow_s"], values["slow_retries"])
+        found = _run(scene, values, subject.track, by_slot, values["slow_s"], values["slow_retries"])
     if found is None:
         return None
     slot, total = found
@@ -101,7 +102,12 @@ def _loop(
 
 
 def _run(
-    scene: Scene, values: Values, by_slot: dict[int, int], interval_s: float, retries: float
+    scene: Scene,
+    values: Values,
+    track: Track,
+    by_slot: dict[int, int],
+    interval_s: float,
+    retries: float,
 ) -> tuple[int, int] | None:
     """(slot before the run, refusals in it) of the run that ends now; None where there is none."""
     ledger = scene.ledger
@@ -116,7 +122,17 @@ def _run(
     total = sum(counts)
     if total < retries or (run > 1 and max(counts) > TOP_SHARE * total):
         return None
-    return slot, total
+    return (slot, total) if _is_steady(scene, values, track, run) else None
+
+
+def _is_steady(scene: Scene, values: Values, track: Track, run: int) -> bool:
+    """Whether it asked at this pace for a slot longer: three slots may hold a burst of twenty seconds."""
+    if scene.ledger.slot_ms >= MINUTE_MS:
+        return True
+    wanted = scene.ledger.slots_in(values["loop_s"]) + 1
+    asked = track.series(scene.slot - max(run, wanted) + 1, scene.slot)
+    mean = sum(asked[-run:]) / run
+    return min(asked[-wanted:]) >= STEADY_SHARE * mean
 
 
 def _new_addresses(scene: Scene, subject: Subject, slot: int) -> int:

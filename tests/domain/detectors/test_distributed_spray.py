@@ -45,3 +45,12 @@ def test_consumers_refused_by_a_limit_are_no_spray() -> None:
         stage.every(0, 200, 1, consumer=f"customer-{number}", ip=f"45.{number}.1.1", refused=True)
 
     assert stage.see("distributed_spray", 300) == []
+
+
+def test_an_expired_key_now_and_then_at_the_consumers_own_addresses_is_everyday() -> None:
+    stage = Stage()
+    for number in range(30):
+        stage.every(-1200, 0, 1, step_s=60, consumer="fleet", ip=f"45.{number}.1.1")
+        stage.add(10 * number, 2, ip=f"45.{number}.1.1", unauthorized=True)
+
+    assert stage.see("distributed_spray", 300) == []
