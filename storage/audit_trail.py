@@ -85,7 +85,7 @@ def record(path: str | Path, at_ms: int, who: str, what: str, subject: str = "",
 
 
 def record_settings(path: str | Path, at_ms: int, values: Mapping[str, str]) -> list[str]:
-    """Note which settings differ from those of the start before; returns their names.
+    """Note which settings differ from those of the start before; returns their names, at the first none.
 
     Args:
         path: The file.
@@ -107,7 +107,7 @@ def record_settings(path: str | Path, at_ms: int, values: Mapping[str, str]) -> 
             old, new = (before.get(name), values.get(name)) if before else (None, "as first started")
             detail = json.dumps({"before": old, "after": new}, ensure_ascii=False)
             append(connection, "audit_trail", at_ms, "gatewatch", "setting changed", name, detail)
-        return names
+        return names if before else []
 
 
 def verify(path: str | Path) -> list[Chain]:

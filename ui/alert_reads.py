@@ -54,6 +54,11 @@ def deciding(act: Act = Act.HANDLE) -> Iterator[Decisions]:
         yield decisions
 
 
+def why_not(act: Act = Act.HANDLE) -> str | None:
+    """Why the viewer may not do this, for buttons that are disabled then; `deciding` asks again."""
+    return permits.why_not(act, settings())
+
+
 def decide(what: Callable[[Decisions], object], done: str, act: Act = Act.HANDLE) -> None:
     """Carry out a decision inside a widget's callback, and tell what came of it."""
     try:

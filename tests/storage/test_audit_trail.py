@@ -132,7 +132,7 @@ def test_settings_that_differ_are_recorded_by_name(path: Path) -> None:
     same = record_settings(path, 2, {"a": "1", "b": "2"})
     changed = record_settings(path, 3, {"a": "1", "b": "3"})
 
-    assert (first, same, changed) == (["a", "b"], [], ["b"])
+    assert (first, same, changed) == ([], [], ["b"])
     told = rows(path, "SELECT what, subject, detail FROM audit_trail WHERE entry > 5 ORDER BY entry")
     assert told == [
         ("setting changed", "all", '{"before": null, "after": "as first started"}'),

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import streamlit as st
+from streamlit.testing.v1 import AppTest
 
 from domain.roles import Act, NotPermitted
 from settings import Settings
@@ -98,3 +99,23 @@ def test_who_may_approve_decides(as_user: Any, settings: Settings) -> None:
 
     with change_reads.using(settings), change_reads.deciding(Act.APPROVE) as book:
         assert book.path == Path(settings.database)
+
+
+def test_somebody_in_no_list_sees_no_page(as_user: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    as_user(Login.PROXY, email="zoe")
+    closed = dataclasses.replace(SETTINGS, viewers=(), analysts=(), approvers=(), admins=("dan",))
+    monkeypatch.setattr(store, "settings", lambda: closed)
+
+    def script() -> None:
+        import streamlit as st  # noqa: PLC0415 - the text of this function is run as a script
+
+        from ui import permits  # noqa: PLC0415
+
+        permits.admit()
+        st.write("a page")
+
+    page = AppTest.from_function(script).run()
+
+    (error,) = page.error
+    assert error.value.startswith("To look at pages one has to be viewer or analyst or approver or admin;")
+    assert not page.markdown

@@ -114,9 +114,10 @@ def _show_actions(frame: Frame, stored: StoredIncident, live: Sequence[StoredInc
     if frame.state.sample:
         st.info(words.SAMPLE, icon=":material/science:")
         return
-    name = who()
+    why = alert_reads.why_not()
+    name = "" if why else who()
     if not name:
-        st.info(words.NOBODY, icon=":material/person:")
+        st.info(in_markdown(why or words.NOBODY, 300), icon=":material/person:")
     incident, number = stored.incident, stored.incident_id
     note = st.text_input("Note", key=f"gw-note-{number}", placeholder="What did you find?", max_chars=2_000)
     with st.container(horizontal=True, gap="small"):

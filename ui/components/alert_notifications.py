@@ -67,16 +67,18 @@ def _show_receivers(frame: Frame, alerts: AlertsReader) -> None:
     show_table(columns, rows, key="gw-receivers", label="Receivers")
     if frame.state.sample:
         return
+    why = alert_reads.why_not(Act.CONFIGURE)
     with st.container(horizontal=True, gap="small"):
         for receiver in receivers:
             st.button(
                 in_markdown(f"Test {receiver.receiver}", 60), key=f"gw-test-{receiver.receiver}",
-                disabled=not who(), on_click=functools.partial(_test, receiver.receiver),
+                disabled=why is not None, help=why, on_click=functools.partial(_test, receiver.receiver),
             )  # fmt: skip
             if not receiver.is_on:
                 st.button(
                     in_markdown(f"Switch {receiver.receiver} on", 60), key=f"gw-on-{receiver.receiver}",
-                    disabled=not who(), on_click=functools.partial(_switch_on, receiver.receiver),
+                    disabled=why is not None, help=why,
+                    on_click=functools.partial(_switch_on, receiver.receiver),
                 )  # fmt: skip
     asked = st.session_state.get(TEST)
     if asked:
@@ -181,7 +183,8 @@ def _show_dead(frame: Frame, alerts: AlertsReader) -> None:
     chosen = st.selectbox("Send one again", list(by_name), index=None, key="gw-again-which")
     if chosen:
         st.button(
-            "Send it again", key="gw-again", disabled=not who(),
+            "Send it again", key="gw-again", disabled=alert_reads.why_not() is not None,
+            help=alert_reads.why_not(),
             on_click=functools.partial(_again, by_name[chosen]),
         )  # fmt: skip
 

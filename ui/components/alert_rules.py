@@ -178,7 +178,8 @@ def _show_backtest(frame: Frame, alerts: AlertsReader, rule: Rule, *, is_usable:
         for days in DAYS:
             st.button(
                 f"Last {days} days", key=f"gw-backtest-{days}",
-                disabled=not is_usable or frame.state.sample or not who(),
+                disabled=not is_usable or frame.state.sample or alert_reads.why_not() is not None,
+                help=alert_reads.why_not(),
                 on_click=functools.partial(_ask_backtest, rule, days),
             )  # fmt: skip
     asked = st.session_state.get(BACKTEST)
@@ -251,10 +252,11 @@ def _show_save(frame: Frame, rule: Rule, row: RuleRow, *, is_changed: bool) -> N
     if frame.state.sample:
         st.info(words.SAMPLE, icon=":material/science:")
         return
+    why = alert_reads.why_not(Act.CONFIGURE)
     note = st.text_input("Why it is changed", key=f"gw-rule-note-{rule.id}", max_chars=MAX_NOTE_CHARS)
     st.button(
         f"Save as version {row.version + 1}", key="gw-save-rule", type="primary",
-        disabled=not (is_changed and note.strip() and who()),
+        disabled=not (is_changed and note.strip()) or why is not None, help=why,
         on_click=functools.partial(_save, rule, row.version, note),
     )  # fmt: skip
 

@@ -39,7 +39,8 @@ def show_silence_form(frame: Frame, live: Sequence[StoredIncident], incident: In
         f"Silence for {hours} h",
         key=f"{key}-go",
         shortcut="s",
-        disabled=not (reason.strip() and who()) or frame.state.sample,
+        disabled=not reason.strip() or frame.state.sample or alert_reads.why_not() is not None,
+        help=alert_reads.why_not(),
         on_click=_make,
         args=(silence, hours),
     )
@@ -63,7 +64,8 @@ def show_maintenance_form(frame: Frame, live: Sequence[StoredIncident]) -> None:
     st.button(
         f"Open a maintenance window for {hours} h",
         key="gw-maintenance-go",
-        disabled=not (reason.strip() and who()) or frame.state.sample,
+        disabled=not reason.strip() or frame.state.sample or alert_reads.why_not() is not None,
+        help=alert_reads.why_not(),
         on_click=_make,
         args=(silence, hours),
     )
@@ -127,7 +129,13 @@ def show_silences(frame: Frame, rows: Sequence[StoredSilence]) -> None:
         return
     chosen = st.selectbox("End one before its time", list(on), key="gw-end-which", index=None)
     if chosen:
-        st.button("End it now", key="gw-end", on_click=_end, args=(on[chosen],), disabled=not who())
+        st.button(
+            "End it now",
+            key="gw-end",
+            on_click=_end,
+            args=(on[chosen],),
+            disabled=alert_reads.why_not() is not None,
+        )
 
 
 def _end(silence_id: int) -> None:

@@ -14,7 +14,7 @@ from domain.proposals import Proposal
 from domain.roles import Act
 from storage.block_book import add_protected, ask_lift, end_dry_run, remove_protected
 from storage.change_rows import BlockRow
-from ui import change_reads, store, wording
+from ui import change_reads, permits, store, wording
 from ui import wording_changes as words
 from ui.blocks_view import Standing, standing_of, would_have_refused
 from ui.change_reads import Reads
@@ -276,13 +276,15 @@ def _show_never(page: Frame, reads: Reads) -> None:
             show_table(columns, rows, key="gw-never", label="Never blocked")
         if page.state.sample:
             return
+        why = permits.why_not(Act.CONFIGURE, known)
         with st.container(horizontal=True, vertical_alignment="bottom"):
             text = st.text_input("Address, range or consumer", key="gw-never-who", max_chars=200)
             note = st.text_input("Because", key="gw-never-note", max_chars=200)
             st.button(
                 "Never block",
                 key="gw-never-add",
-                disabled=not (text.strip() and note.strip()),
+                disabled=not (text.strip() and note.strip()) or why is not None,
+                help=why,
                 on_click=functools.partial(decide, functools.partial(_protect, text, note)),
             )
         for entry in entries[:20]:
@@ -290,6 +292,8 @@ def _show_never(page: Frame, reads: Reads) -> None:
                 in_markdown(f"Take {entry.protected.subject} off the list", 100),
                 key=f"gw-never-remove-{entry.entry_id}",
                 type="tertiary",
+                disabled=why is not None,
+                help=why,
                 on_click=functools.partial(decide, functools.partial(_unprotect, entry.entry_id)),
             )
 
