@@ -66,23 +66,37 @@ class Portrait:
 
     def history(self, measure: Measure) -> History:
         """Its history beside what was usual before the window."""
-        past = past_of(self.learned, measure, self.bucket_ms, self.learned_span, self.born_ms, self.gaps)
+        past = past_of(self.learned, measure, self.bucket_ms, self.learned_span, self.born_ms, self._missing)
         return history_of(
             self.activity, measure, self.window, self.bucket_ms, Baseline(past), self.known_from_ms
         )
 
+    @property
+    def _missing(self) -> tuple[Gap, ...]:
+        """Gaps, and what came after the last sign of life: neither is a past to learn from."""
+        to_ms = self.hours_span.to_ms
+        if self.known_to_ms is None or self.known_to_ms >= to_ms:
+            return self.gaps
+        return (*self.gaps, Gap(source="", from_ms=self.known_to_ms, to_ms=to_ms, cause="nothing heard"))
+
     def week(self, measure: Measure) -> Past:
-        """Its hours of the last weeks, for the map of the week."""
-        return past_of(self.hours, measure, HOUR_MS, self.hours_span, self.known_from_ms, self.gaps)
+        """Its hours of the last weeks, for the map of the week; the last one may not be over."""
+        to_ms = self.hours_span.to_ms
+        if self.known_to_ms is not None:
+            to_ms = max(self.hours_span.from_ms, min(to_ms, ceil_ms(self.known_to_ms, HOUR_MS)))
+        span = Window(self.hours_span.from_ms, to_ms)
+        return past_of(self.hours, measure, HOUR_MS, span, self.known_from_ms, self.gaps)
 
     def usual(self, measure: Measure) -> Band | None:
         """What spans as long as the window came to before it; None when too little is known."""
         if self.window.length_ms >= HOUR_MS:
             from_ms = self.hours_span.from_ms
             before = Window(from_ms, max(from_ms, self.window.from_ms))
-            past = past_of(self.hours, measure, HOUR_MS, before, self.born_ms, self.gaps)
+            past = past_of(self.hours, measure, HOUR_MS, before, self.born_ms, self._missing)
         else:
-            past = past_of(self.learned, measure, self.bucket_ms, self.learned_span, self.born_ms, self.gaps)
+            past = past_of(
+                self.learned, measure, self.bucket_ms, self.learned_span, self.born_ms, self._missing
+            )
         return usual_total(past, self.window)
 
     def standing(self, measure: Measure) -> Standing:
@@ -155,8 +169,6 @@ def read_portrait(
     )
     learned_from_ms = min(learned_span.from_ms, hours_span.from_ms)
     gaps = reader.gaps(Window(learned_from_ms, window.to_ms), MAX_GAPS)
-    if known_to_ms is not None and known_to_ms < hours_span.to_ms:
-        gaps = (*gaps, Gap(source="", from_ms=known_to_ms, to_ms=hours_span.to_ms, cause="nothing heard"))
     first_ms = entity.first_seen_ms if entity is not None else None
     return Portrait(
         dimension=dimension,

@@ -71,7 +71,6 @@ def show_number_row(frame: Frame, portrait: Portrait, more: Sequence[Number] = (
     """The numbers of the span, each leading to its rows."""
     totals, at_least = portrait.totals, portrait.totals.at_least
     if portrait.is_unheard:
-        st.info(in_markdown(words.UNHEARD, 300), icon=":material/help:")
         return
     token = portrait.token
     events = navigation.href(
@@ -131,7 +130,8 @@ def show_charts(frame: Frame, portrait: Portrait) -> None:
             st.markdown("#### When", width="content")
             _measure_switch(measure)
         history = portrait.history(measure)
-        st.caption(in_markdown(history_sentence(history, frame.now_ms), 400))
+        said = words.UNHEARD if portrait.is_unheard else history_sentence(history, frame.now_ms)
+        st.caption(in_markdown(said, 400))
         after = [s for s in silences_in(frame, portrait.window) if s.at_ms > portrait.known_from_ms]
         show_chart(
             history_figure(history, (*portrait.markers, *after), frame.now_ms),

@@ -9,7 +9,7 @@ import streamlit as st
 
 from domain.cache_stories import Burst, Seen
 from domain.cache_storms import KEY_LEAST, Storm, find_storms
-from domain.windows import MINUTE_MS, SECOND_MS, bucket_width_ms, floor_ms
+from domain.windows import MINUTE_MS, SECOND_MS, Window, bucket_width_ms, floor_ms
 from storage.node_rows import ChurnRow, KindSeries, NodeRow
 from storage.rows import Marker
 from ui import navigation, wording
@@ -103,7 +103,7 @@ def _read(page: Frame, rows: Sequence[NodeRow], names: dict[str, str]) -> Facts:
         nodes=rows,
         names=names,
         series=series,
-        markers=(*reader.markers(window), *silences),
+        markers=(*reader.markers(window), *silences_in(page, _span_of(series))),
         silences=silences,
         stories=stories,
         bursts=bursts,
@@ -111,6 +111,10 @@ def _read(page: Frame, rows: Sequence[NodeRow], names: dict[str, str]) -> Facts:
         churn=reader.churned_keys(window),
         from_ms=past.from_ms,
     )
+
+
+def _span_of(series: KindSeries) -> Window:
+    return Window(series.from_ms, series.from_ms + series.buckets * series.bucket_ms)
 
 
 def _split_by(page: Frame) -> str:
@@ -354,7 +358,7 @@ def _show_pushes(page: Frame, kept: Applicability, names: dict[str, str]) -> Non
     if not series.groups:
         screens.show_quiet(page, words.NO_PUSHES)
         return
-    markers = (*reader.markers(page.window), *silences_in(page, page.window))
+    markers = (*reader.markers(page.window), *silences_in(page, _span_of(series)))
     show_chart(
         kind_figure(series, markers, "pushes", page.now_ms, names),
         key="gw-pushes",

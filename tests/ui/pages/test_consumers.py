@@ -513,6 +513,6 @@ def test_one_in_a_span_in_which_nothing_was_heard_has_no_numbers_and_no_verdict(
 
     assert not page.exception
     assert not has_part(page, "numbers", "gw-numbers")
-    assert "As far as we know: Nothing was seen of acme" in said(page)
+    assert "As far as we know: acme was not refused" in said(page)
     assert "its numbers are unknown, not zero" in said(page)
     assert "As usual" not in said(page)
