@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 MESSAGE_LIMIT_S = 30.0
 """How long the fragments of one message may take: a peer that dribbles them keeps answering pings."""
+MOST_FRAGMENTS = 4_096
+"""Each fragment is an object, so many of a byte or two take far more memory than the message they make. The
+library's own cap holds in `recv()` only, not in `recv_streaming()`."""
+TOO_BIG = 1009
 PING_EVERY_S = 20.0
 PONG_LIMIT_S = 20.0
 SEND_LIMIT_S = 30.0
@@ -105,13 +109,16 @@ class Link:
             await self._take(await self._message())
 
     async def _message(self) -> str | bytes:
-        """The next whole message. A peer that takes too long over one is closed like a silent one."""
+        """The next whole message. A peer that takes too long over one, or too many fragments, is closed."""
         fragments = self._socket.recv_streaming()
         parts = [await anext(fragments)]
         try:
             async with asyncio.timeout(MESSAGE_LIMIT_S):
                 async for part in fragments:
-                    parts.append(part)  # noqa: PERF401 - the limit is around the loop
+                    if len(parts) >= MOST_FRAGMENTS:
+                        self.end(TOO_BIG, f"more than {MOST_FRAGMENTS} fragments")
+                        raise StoreBusy("too many fragments")
+                    parts.append(part)
         except TimeoutError:
             self.end(4408, "a message took too long")
             raise StoreBusy("slow message") from None

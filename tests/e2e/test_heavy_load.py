@@ -1,0 +1,151 @@
+"""Load far above the usual: kills under it, ten times of it, a million names in it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from domain.filters import Dimension, Filters
+from domain.windows import Window
+from storage.sqlite_reader import SqliteReader
+from tests.e2e.load import Load, health, lost_and_doubled, measured, now_ms, resident_mib
+from tests.kong_plugin.processes import Collector, wait_for
+from tests.storage.filling import one
+
+KILLS = 40
+RATE = 4_000
+NAMES = 1_000_000
+NAMES_LIMIT_S = 150.0
+GROWTH_MIB = 64
+PAGE_LIMIT_S = 3.0
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def collector(tmp_path: Path) -> Iterator[Collector]:
+    """A running collector with an empty database."""
+    found = Collector(tmp_path)
+    found.start()
+    yield found
+    found.kill()
+
+
+@pytest.mark.timeout(600)
+def test_forty_kills_under_three_senders_lose_nothing_and_double_nothing(collector: Collector) -> None:
+    load = Load(collector.ws, RATE)
+    since_s = time.monotonic()
+    for _ in range(KILLS):
+        time.sleep(0.8)
+        collector.kill()
+        collector.start()
+    took_s = time.monotonic() - since_s
+    before = acknowledged(collector)
+    wait_for(lambda: acknowledged(collector) > before, "events are stored again", 20)
+    resumed_s = time.monotonic() - since_s - took_s
+    load.stop()
+    lost, doubled = lost_and_doubled(collector.database, load.sent)
+    measured(
+        f"{KILLS} kills in {took_s:.0f} s, {load.total} events, stored again after {resumed_s:.1f} s, "
+        f"{load.connects} connections, {load.unacked} unacknowledged, {lost=} {doubled=}"
+    )
+
+    assert load.total > KILLS * RATE / 4
+    assert (load.unacked, lost, doubled) == (0, 0, 0)
+    assert resumed_s < 5.0
+    assert one(collector.database, "PRAGMA quick_check") == "ok"
+
+
+def acknowledged(collector: Collector) -> int:
+    """The sum of all senders' durable cursors."""
+    return int(one(collector.database, "SELECT coalesce(sum(acked), 0) FROM cursors"))
+
+
+@pytest.mark.timeout(180)
+def test_ten_times_the_load_for_ten_seconds_is_taken_in(collector: Collector) -> None:
+    load = Load(collector.ws, 2_000)
+    time.sleep(3.0)
+    usual, since_s = load.total, time.monotonic()
+    load.rate = 20_000
+    time.sleep(10.0)
+    burst_s, burst = time.monotonic() - since_s, load.total - usual
+    drained_s = load.stop()
+    lost, doubled = lost_and_doubled(collector.database, load.sent)
+    measured(
+        f"{burst / burst_s:.0f} events/s for {burst_s:.0f} s after 2,000/s, all stored {drained_s:.1f} s "
+        f"later, acknowledged within {load.p99_s():.1f} s (p99), {lost=} {doubled=}"
+    )
+
+    assert (load.unacked, lost, doubled) == (0, 0, 0)
+    assert drained_s < 10.0
+
+
+def stranger(source: str, number: int) -> dict[str, Any]:
+    """A refusal of a consumer and an address that nobody has seen before."""
+    of = int(source.rpartition("-")[2]) << 22 | number
+    return {
+        "kind": "rate-limiting",
+        "event": "exceeded",
+        "id": f"{source}-{number}",
+        "at_ms": now_ms(),
+        "consumer": f"stranger-{of}",
+        "ip": f"{16 + (of >> 24)}.{of >> 16 & 255}.{of >> 8 & 255}.{of & 255}",
+        "service": "orders",
+        "route": "orders.read",
+        "status": 429,
+        "limit_name": "minute",
+        "limit_value": 20,
+        "window_s": 60,
+    }
+
+
+@pytest.mark.timeout(420)
+def test_a_million_names_grow_no_memory_and_leave_pages_quick(collector: Collector) -> None:
+    assert collector.process is not None
+    pid = collector.process.pid
+    warm = Load(collector.ws, 2_000, 2)
+    time.sleep(5.0)
+    warm.stop()
+    before_mib = most_mib = resident_mib(pid)
+    load = Load(collector.ws, NAMES / 60, 2, stranger)
+    since_s = time.monotonic()
+    while load.total < NAMES and time.monotonic() - since_s < NAMES_LIMIT_S:
+        time.sleep(0.2)
+        most_mib = max(most_mib, resident_mib(pid))
+    took_s = time.monotonic() - since_s
+    load.stop()
+    most_mib = max(most_mib, resident_mib(pid))
+    read_s = reads(collector.database)
+    names = one(collector.database, "SELECT count(DISTINCT consumer) FROM violations")
+    measured(
+        f"{load.total} new consumers and addresses in {took_s:.0f} s, {names} stored, {load.unacked} "
+        f"unacknowledged; memory {before_mib:.0f} MiB, at most {most_mib:.0f} MiB; reads took "
+        f"{ {name: round(s, 2) for name, s in read_s.items()} } s"
+    )
+
+    assert health(collector.http)[1]["state"] == "ok"
+    assert load.unacked == 0
+    assert names == load.total
+    assert most_mib - before_mib < GROWTH_MIB
+    assert max(read_s.values()) < PAGE_LIMIT_S
+
+
+def reads(database: Path) -> dict[str, float]:
+    """Seconds that the questions of Consumers, Addresses and Live take."""
+    reader = SqliteReader(database, 30_000)
+    window = Window(now_ms() - 3_600_000, now_ms())
+    took = {}
+    for dimension in (Dimension.CONSUMER, Dimension.IP):
+        since_s = time.monotonic()
+        found = reader.top(dimension, window, Filters(), 50)
+        took[f"top {dimension.value}"] = time.monotonic() - since_s
+        assert found.rows
+    since_s = time.monotonic()
+    reader.totals(window, Filters())
+    took["totals"] = time.monotonic() - since_s
+    reader.close()
+    return took
