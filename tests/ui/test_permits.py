@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ from streamlit.testing.v1 import AppTest
 
 from domain.roles import Act, NotPermitted
 from settings import Settings
-from tests.storage.filling import SETTINGS, opened
+from tests.storage.filling import SETTINGS, opened, stored_again
+from tests.ui.scripted_reader import NOW_MS, ScriptedReader, live_freshness, run_page
 from ui import alert_reads, change_reads, permits, store, viewer
 from ui.exposure import Login
 
@@ -119,3 +121,27 @@ def test_somebody_in_no_list_sees_no_page(as_user: Any, monkeypatch: pytest.Monk
     (error,) = page.error
     assert error.value.startswith("To look at pages one has to be viewer or analyst or approver or admin;")
     assert not page.markdown
+
+
+@pytest.mark.parametrize(
+    ("name", "is_disabled"), [("zoe", True), ("ana", False)], ids=["a viewer", "an analyst"]
+)
+def test_the_page_of_alerts_disables_what_one_may_not_and_says_why(
+    as_user: Any, settings: Settings, name: str, *, is_disabled: bool
+) -> None:
+    as_user(Login.PROXY, email=name)
+    with contextlib.closing(stored_again(Path(settings.database))) as connection:
+        connection.execute(
+            "INSERT INTO alert_incidents VALUES (7, 'f', ?1, 'r', 'surge', 'rising', 'high', 'ip',"
+            " '203.0.113.7', '203.0.113.7', ?1, ?1, NULL, 1, 'why', 'open', NULL, '', NULL, NULL, NULL,"
+            " 0, 0, '', '{}')",
+            (NOW_MS - 60_000,),
+        )
+
+    with alert_reads.using(settings), change_reads.using(settings):
+        page = run_page("alerts", ScriptedReader(freshness=live_freshness()))
+
+    assert not page.exception
+    assert page.button(key="gw-ack").disabled is is_disabled
+    told = [note.value for note in page.info if "To handle alerts" in note.value]
+    assert bool(told) is is_disabled
