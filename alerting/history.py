@@ -19,8 +19,9 @@ FINE_MS = 10_000
 CHUNK_MS = 6 * HOUR_MS
 """Rare events and marks are read for so long at a time."""
 READ_ROWS = 20_000
-WORTH_A_PASS_MS = 2 * HOUR_MS
-"""History older than the ten-second totals by more than this is evaluated by the minute."""
+WORTH_A_PASS_MS = 2 * MINUTE_MS
+"""History older than the ten-second totals by more than this is evaluated by the minute: less is the minute in
+which they begin."""
 
 
 class History:
@@ -51,10 +52,13 @@ class History:
         whole = self._reads.extent(MINUTE_MS)
         if whole is None:
             return
-        fine = self._reads.extent(FINE_MS) or (whole[1], whole[1])
+        fine = self._reads.extent(FINE_MS)
         start, end = max(whole[0], from_ms or 0), min(whole[1], to_ms or whole[1])
         total = max(1, end - start)
         began = whole[0]
+        if fine is None:
+            yield from self._pass(MINUTE_MS, start, end, began, start, total)
+            return
         if fine[0] - start > WORTH_A_PASS_MS:
             yield from self._pass(MINUTE_MS, start, min(fine[0], end), began, start, total)
             start = fine[0]

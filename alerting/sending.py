@@ -137,6 +137,8 @@ class Sender:
             for w in self._book.waiting_of(row.receiver, MOST_HELD)
             if w.kind != "flood" and w.subscription is None
         ]
+        if not held:
+            return True  # this one went with the others just now
         summary = held_back_message(row.receiver, len(held), row.made_ms, now_ms)
         message = NewMessage(
             message_id=self._make_id(),

@@ -201,7 +201,7 @@ class Decisions:
             self._audit(at_ms, silence.author, "silenced", f"silence {number}", span, silence_body(silence))
         return number
 
-    def end_silence(self, silence_id: int, who: str) -> None:
+    def end_silence(self, silence_id: int, who: str, at_ms: int) -> None:
         """End a silence before its time.
 
         Raises:
@@ -214,9 +214,6 @@ class Decisions:
             ).rowcount
             if not ended:
                 raise Outrun("this silence was ended already")
-            (at_ms,) = self._connection.execute(
-                "SELECT CAST(unixepoch('subsec') * 1000 AS INTEGER)"
-            ).fetchone()
             self._audit(at_ms, who, "silence ended", f"silence {silence_id}", "", "")
 
     # ---- rules

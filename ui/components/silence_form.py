@@ -140,7 +140,7 @@ def show_silences(frame: Frame, rows: Sequence[StoredSilence]) -> None:
 
 def _end(silence_id: int) -> None:
     def end(decisions: Decisions) -> None:
-        decisions.end_silence(silence_id, who())
+        decisions.end_silence(silence_id, who(), store.now_ms())
 
     alert_reads.decide(end, "The silence is over.")
 
