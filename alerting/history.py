@@ -20,8 +20,8 @@ CHUNK_MS = 6 * HOUR_MS
 """Rare events and marks are read for so long at a time."""
 READ_ROWS = 20_000
 WORTH_A_PASS_MS = 2 * MINUTE_MS
-"""History older than the ten-second totals by more than this is evaluated by the minute: less is the minute in
-which they begin."""
+"""History older than the ten-second totals by more than this is evaluated by the minute; less is the minute
+in which they begin."""
 
 
 class History:
