@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from domain.egress import Egress, EgressHint
+from storage.writing.pseudonyms import PSEUDONYM
 from ui import wording as words
 
 EGRESS_ICONS = {
@@ -69,3 +70,13 @@ def neighbours(network: str, others: int, refused: int, violations: int) -> str:
     if refused == others:
         return f"{seen} seen, all refused: {times} together."
     return f"{seen} seen, {refused:,} of them refused: {times} together."
+
+
+def replaced(token: str) -> str | None:
+    """What an address is that is none any more; None for addresses."""
+    if not token.startswith(PSEUDONYM):
+        return None
+    return (
+        "This stands for an address whose name was given up because nothing new referred to it "
+        "(pseudonymise_addresses_days). Its numbers are all there; its payloads are gone."
+    )

@@ -5,11 +5,15 @@ from __future__ import annotations
 from domain.filters import OTHER_TOKEN, UNKNOWN_TOKEN, Dimension
 from ui import navigation
 from ui.components.page_frame import Frame
+from ui.wording_addresses import replaced
 
 
 def show_responses(frame: Frame, dimension: Dimension, token: str) -> None:
-    """Links to blocking it and to trying a limit on it; none for those who are nobody in particular."""
-    if token in {OTHER_TOKEN, UNKNOWN_TOKEN}:
+    """Links to blocking it and to trying a limit on it; none for those who are nobody in particular.
+
+    Nor for pseudonyms: Kong knows none.
+    """
+    if token in {OTHER_TOKEN, UNKNOWN_TOKEN} or replaced(token) is not None:
         return
     state = frame.state.elsewhere()
     navigation.page_link(

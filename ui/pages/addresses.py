@@ -66,6 +66,9 @@ def _show_one(page: Frame, token: str) -> None:
     )
     lists = read_lists(page, portrait)
     _show_way_up(page, portrait, token)
+    replaced = words.replaced(token)
+    if replaced is not None:
+        st.caption(f":material/visibility_off: {in_markdown(replaced, 300)}")
     show_answer(page, portrait, lists)
     _show_egress(portrait, lists.others)
     show_number_row(page, portrait)

@@ -70,6 +70,10 @@ def run(query: str = "", **answers: Any) -> AppTest:
     return drawn(query, **answers) if answers else once(query)
 
 
+def links_of(page: AppTest) -> list[str]:
+    return [str(link.proto.label) for link in page.get("page_link")]
+
+
 def test_the_list_counts_the_consumers_behind_each_address() -> None:
     page = run()
     table = part(page, "table", "gw-overview")
@@ -78,6 +82,14 @@ def test_the_list_counts_the_consumers_behind_each_address() -> None:
     assert [column["title"] for column in table["columns"]][5] == "Consumers"
     assert texts_of(table)[0][5] == "8"
     assert table["rows"][0]["h"] == f"/addresses?of={IP}"
+
+
+def test_a_pseudonym_says_what_it_is_and_cannot_be_blocked() -> None:
+    page = run("of=anon-0123456789abcdef")
+
+    assert "This stands for an address whose name was given up" in said(page)
+    assert not [label for label in links_of(page) if "Block…" in label]
+    assert [label for label in links_of(run(f"of={IP}")) if "Block…" in label]
 
 
 def test_a_private_address_says_so_in_the_list() -> None:
