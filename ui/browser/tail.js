@@ -81,6 +81,7 @@ export class Tail {
   }
 
   drawAll() {
+    this.table.classList.remove("dated")
     this.body.replaceChildren(...this.rows.map(row => this.line(row, false)))
     this.none.hidden = this.rows.length > 0
     this.tell()
@@ -91,6 +92,7 @@ export class Tail {
     const line = make("tr", isNew ? "new" : "")
     line.dataset.seq = row.seq
     const time = make("td", "time", clock(row.at_ms, zone, this.board.nowMs(), true))
+    if (time.textContent.includes(" ")) this.table.classList.add("dated") // with its day it needs more room
     line.append(time)
     for (const key of ["consumer", "ip", "service", "route"]) line.append(this.cell(row, key))
     line.append(make("td", "limit", row.limit || "unknown"), make("td", "status", row.status === null ? "" : String(row.status)))

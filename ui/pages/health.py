@@ -172,9 +172,7 @@ def _show_sources(page: Frame) -> None:
         Column("Duplicates", COUNT, hint="Sent again; stored once"),
         Column("Unreadable", COUNT),
         Column("Gaps", COUNT),
-        Column(
-            "Acknowledged", COUNT, hint="The sender's own number of the last thing it may forget", low=True
-        ),
+        Column("Acked", COUNT, hint="The sender's own number of the last thing it may forget", low=True),
     )
     rows = [_source_row(page, source) for source in sources[:MAX_SHOWN]]
     show_table(columns, rows, key="gw-sources", label="Senders", height=360)
