@@ -12,4 +12,7 @@ No I/O, no clock, no SQL, no Streamlit. Clocks, ids and randomness come in as ar
 - `windows`: spans of time, buckets and how a span splits into rollups
 - `filters`: what a page is restricted to, as plain text in a URL
 - `baseline`: what is usual, from the past, skipping gaps
+- `detectors/`: what somebody should look at, one pure function each
+- `rules`: which detectors look, with which numbers, for whom; `inhibition`: what explains what
+- `incidents`, `incident_flow`: what becomes of findings; `silences`: who is not told of what
 """
