@@ -52,6 +52,8 @@ class RawPeer:
     """A socket that has asked for the stream, read until the end of the answer's head."""
 
     def __init__(self, ws: str, *more: bytes) -> None:
+        self.answers_pings = True
+        """Not possible in the middle of a frame."""
         host, _, port = ws.rpartition(":")
         self.socket = socket.create_connection((host, int(port)), timeout=10)
         self.socket.sendall(upgrade(ws, *more))
@@ -96,6 +98,8 @@ class RawPeer:
             for opcode, payload in self.frames():
                 if opcode == CLOSE:
                     return int.from_bytes(payload[:2])
+                if opcode == PING and self.answers_pings:
+                    self.send(frame(END | PONG, payload))
             self.socket.settimeout(max(0.01, until_s - time.monotonic()))
             try:
                 more = self.socket.recv(65_536)

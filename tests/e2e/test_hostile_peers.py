@@ -105,6 +105,7 @@ def test_who_dribbles_a_message_is_cut_off_even_when_it_answers_pings(collector:
 
     def dribble(name: str, first: bytes, *, in_fragments: bool) -> None:
         peer = RawPeer(collector.ws)
+        peer.answers_pings = in_fragments
         peer.send(hello(name))
         peer.send(first)
         since_s = time.monotonic()

@@ -1,0 +1,76 @@
+"""The collector's wall clock is set back by an hour, and forward again, while events arrive."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from storage.sqlite_reader import SqliteReader
+from tests.e2e.load import Load, health, lost_and_doubled, measured
+from tests.kong_plugin.processes import Collector, wait_for
+from tests.storage.filling import one, rows
+
+pytestmark = pytest.mark.e2e
+
+HOUR_MS = 3_600_000
+STEPPED = """
+import pathlib, sys
+import collector.__main__ as program
+real = program.now_ms
+offset = pathlib.Path(sys.argv[1])
+program.now_ms = lambda: real() + int(offset.read_text())
+raise SystemExit(program.main(sys.argv[2:]))
+"""
+"""The real program with its one clock shifted by what a file says: a test may not touch the machine's."""
+
+
+@pytest.mark.timeout(90)
+def test_an_hour_back_and_forth_loses_nothing_and_stops_nothing(tmp_path: Path) -> None:
+    offset = tmp_path / "offset"
+    offset.write_text("0")
+    collector = Collector(tmp_path, (sys.executable, "-c", STEPPED, str(offset)))
+    collector.start()
+    load = Load(collector.ws, 300)
+    states = []
+    try:
+        for step_ms in (0, -HOUR_MS, HOUR_MS, 0):
+            swap = tmp_path / "next"
+            swap.write_text(str(step_ms))
+            swap.rename(offset)
+            before = one(collector.database, "SELECT count(*) FROM events")
+            wait_for(
+                lambda before=before: one(collector.database, "SELECT count(*) FROM events") > before + 300,
+                f"events are stored with the clock {step_ms} ms off",
+                10,
+            )
+            states.append(health(collector.http)[1]["state"])
+        with urllib.request.urlopen(f"http://{collector.http}/healthz", timeout=5) as answer:
+            said = json.load(answer)
+    finally:
+        load.stop()
+        collector.kill()
+    lost, doubled = lost_and_doubled(collector.database, load.sent)
+    reader = SqliteReader(collector.database, 5_000)
+    sources = reader.freshness().sources
+    reader.close()
+    widest_ms = max(
+        abs(at_ms - time.time_ns() // 1_000_000)
+        for (at_ms,) in rows(collector.database, "SELECT at_ms FROM events")
+    )
+    measured(
+        f"{load.total} events over steps of an hour, {states}, longest without an acknowledgement "
+        f"{load.longest_silence_s:.1f} s, farthest event {widest_ms / 1000:.0f} s away, {lost=} {doubled=}"
+    )
+
+    assert states == ["ok"] * 4
+    assert said["state"] == "ok"
+    assert (load.unacked, lost, doubled) == (0, 0, 0)
+    assert load.longest_silence_s < 3.0
+    assert {source.source for source in sources} == set(load.sent)
+    assert rows(collector.database, "SELECT * FROM gaps") == []
+    assert one(collector.database, "SELECT min(lag_ms) FROM events") >= 0
