@@ -6,18 +6,13 @@ failure is always worth another try.
 
 from __future__ import annotations
 
-import apprise
-
 from alerting.notifier import DeliveryFailed
 from alerting.outgoing import Outgoing
 from alerting.receivers import Receiver, read_secret
 from settings import SettingValueError
 
-_TYPES = {
-    "critical": apprise.NotifyType.FAILURE,
-    "high": apprise.NotifyType.WARNING,
-    "notice": apprise.NotifyType.WARNING,
-}
+_TYPES = {"critical": "failure", "high": "warning", "notice": "warning"}
+"""Severity -> Apprise's type of a message."""
 
 
 class AppriseNotifier:
@@ -28,6 +23,8 @@ class AppriseNotifier:
     """
 
     def __init__(self, receiver: Receiver) -> None:
+        import apprise  # noqa: PLC0415 - a hundred services, only for those who use one
+
         self._services = apprise.Apprise()
         for number, line in enumerate(read_secret(receiver.url_file, "url_file").splitlines(), start=1):
             if line.strip() and not self._services.add(line.strip()):
@@ -41,8 +38,8 @@ class AppriseNotifier:
         taken = self._services.notify(
             title=message.title,
             body="\n".join(lines),
-            notify_type=_TYPES.get(message.severity, apprise.NotifyType.INFO),
-            body_format=apprise.NotifyFormat.TEXT,
+            notify_type=_TYPES.get(message.severity, "info"),
+            body_format="text",
         )
         if not taken:
             raise DeliveryFailed("a service did not take it (Apprise does not say why)")
