@@ -47,6 +47,8 @@ STATUS_EVERY_S = 5.0
 RENEW_EVERY_S = 30.0
 KEEP_SENT_MS = 90 * 86_400_000
 UNLIVE_WAYS = frozenset({"replay"})
+RECORDINGS = "replay:"
+"""How sources of recordings that are played into a stream are called: they end, and nobody is missing."""
 
 
 class Live:
@@ -268,7 +270,7 @@ class Live:
         quiet, beats = [], []
         for source, way, is_connected, received_ms, beat_ms in self._reads.arrivals():
             last_ms = max(received_ms or 0, beat_ms or 0)
-            if way in UNLIVE_WAYS or now_ms - last_ms > RECENT_MS:
+            if way in UNLIVE_WAYS or source.startswith(RECORDINGS) or now_ms - last_ms > RECENT_MS:
                 continue
             if is_connected and beat_ms is not None:
                 beats.append(beat_ms)

@@ -225,6 +225,7 @@ def _backtest_answer(frame: Frame, alerts: AlertsReader, asked: tuple[str, str, 
         key="gw-backtest-chart", label="Alerts per day that the rule would have raised", zone=frame.zone,
         height=180,
     )  # fmt: skip
+    st.caption("By itself: some of these another rule would explain, and they would be counted there.")
     columns = (
         Column(f"When ({frame.zone.label(frame.now_ms)})", TIME),
         Column("Severity"),
