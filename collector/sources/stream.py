@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
@@ -186,6 +187,8 @@ class StreamServer:
     async def _handle(self, connection: ServerConnection) -> None:
         if not isinstance(connection, GatedConnection):
             raise TypeError
+        # of thousands that are idle none keeps its head, 2 KiB each; the library asks whether there was one
+        connection.request, connection.response = _SERVED, None
         link = Link(self, connection, connection.address, connection.bound)
         with contextlib.suppress(ConnectionClosed):
             await link.run()
@@ -205,6 +208,9 @@ class StreamServer:
 _TOKEN_IN_URL = "put the token into the Authorization header, not into the URL\n"  # noqa: S105 - a sentence
 _TOKEN_UNKNOWN = "expected Authorization: Bearer with a known token\n"  # noqa: S105 - a sentence
 _LOOPBACK_ONLY = "without a token file only loopback may connect\n"
+
+
+_SERVED = Request(PATH, Headers())
 
 
 def _silent() -> logging.Logger:

@@ -36,7 +36,7 @@ def test_addresses_that_left_are_forgotten() -> None:
     assert (caps.open, len(caps._by_address)) == (0, 0)
 
 
-@pytest.mark.parametrize(("files", "most"), [(256, 16), (1024, 768), (1_000_000, 8192)])
+@pytest.mark.parametrize(("files", "most"), [(256, 16), (1024, 768), (1_000_000, 10_240)])
 def test_some_file_handles_are_kept_back(files: int, most: int) -> None:
     assert most_connections(files) == most
 
