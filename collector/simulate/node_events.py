@@ -60,7 +60,7 @@ def _changes(random: Random, start_ms: int) -> Iterator[Timed]:
         change = random.choice((_limit_changed, _consumer_changed))(random, at_ms)
         yield change
         entity_type, entity_id = change[1]["entity_type"], change[1]["entity_id"]
-        yield from _invalidations(random, at_ms + 40, entity_type, entity_id)
+        yield from _invalidations(random, at_ms + 40, entity_type, entity_id, _cache_key(change[1]))
         at_ms += int(random.uniform(0.5, 1.5) * CHANGE_EVERY_S * 1000)
 
 
@@ -106,7 +106,14 @@ def _consumer_changed(random: Random, at_ms: int) -> Timed:
     )
 
 
-def _invalidations(random: Random, at_ms: int, entity_type: str, entity_id: str) -> Iterator[Timed]:
+def _cache_key(change: dict[str, Any]) -> str:
+    """What Kong has it under: `consumers:<id>:::::`, `plugins:<name>:<route>:::::` (db/dao/init.lua)."""
+    if change["entity_type"] == "plugins":
+        return f"plugins:{change['entity_name']}:{change['after']['route']['id']}:::::"
+    return f"{change['entity_type']}:{change['entity_id']}:::::"
+
+
+def _invalidations(random: Random, at_ms: int, entity_type: str, entity_id: str, key: str) -> Iterator[Timed]:
     for place in range(random.randrange(4, 24)):
         for node in NODES:
             yield _item(
@@ -118,7 +125,7 @@ def _invalidations(random: Random, at_ms: int, entity_type: str, entity_id: str)
                 cache=CACHES[entity_type == "consumers"],
                 entity_type=entity_type,
                 entity_id=entity_id,
-                key_masked=f"{entity_type}:{entity_id}:::::",
+                key_masked=key,
             )
 
 

@@ -138,10 +138,16 @@ def verdict_cell(row: ChangeRow) -> Cell:
     text, tone = words.OUTCOMES[row.verdict.outcome]
     ratio = row.verdict.ratio
     moved = row.verdict.outcome in {Outcome.CAUSED_MORE, Outcome.CAUSED_FEWER, Outcome.COINCIDED}
-    note = f"\N{MULTIPLICATION SIGN} {ratio.value:.2g}" if ratio is not None and moved else ""
+    note = f"\N{MULTIPLICATION SIGN} {factor(ratio.value)}" if ratio is not None and moved else ""
     if not row.is_final:
         note = f"{note} so far".strip()
     return Cell(text, note=note, tone=tone or "faint", title=row.verdict.sentence)
+
+
+def factor(value: float) -> str:
+    """`460`, `28`, `1.4`, `0.03`: two digits say enough."""
+    rounded = float(f"{value:.2g}")
+    return f"{rounded:,.0f}" if rounded >= 10 else f"{rounded:g}"  # noqa: PLR2004 - two digits before the point
 
 
 def short_node(node: str | None) -> str:

@@ -135,7 +135,11 @@ def _show_numbers(page: Frame, rows: Sequence[NodeRow]) -> None:
             "? no feed tells" if unknown else "none",
             tone="unknown" if unknown else "",
         ),
-        Number("Last sign", wording.ago(max(seen, default=None), page.now_ms), "of any node"),
+        Number(
+            "Last sign",
+            wording.ago(min(max(seen), page.now_ms) if seen else None, page.now_ms),
+            "of any node",
+        ),
         Number("Restarts", f"{restarts}", "nodes, in this span"),
         Number(
             "Held by plugins",

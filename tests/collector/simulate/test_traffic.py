@@ -13,6 +13,7 @@ import pytest
 from collector.simulate.scenarios import MANY, SCENARIOS, about
 from collector.simulate.traffic import Plan, daily, items
 from collector.wire.http_log import decode_log_entry
+from domain.cache_stories import Cause
 from domain.events import Certainty
 
 START_MS = 1_800_014_400_000
@@ -140,6 +141,20 @@ def test_nodes_tell_about_themselves(two_minutes: list[dict[str, Any]]) -> None:
     assert {("cluster", "node_started"), ("cluster", "node_heartbeat"), ("cache", "invalidated")} <= told
     assert {("cluster", "target_unhealthy"), ("cluster", "target_healthy")} <= told
     assert any(kind == "crud" for kind, _ in told)
+
+
+def test_keys_that_nodes_drop_are_those_of_the_change(two_minutes: list[dict[str, Any]]) -> None:
+    changes = [item for item in two_minutes if item["kind"] == "crud"]
+    dropped = {item["key_masked"] for item in two_minutes if item["kind"] == "cache"}
+
+    assert changes
+    for change in changes:
+        route = change["after"].get("route", {}).get("id")
+        cause = Cause(
+            0, None, change["entity_type"], change["entity_id"], change["entity_name"], (route, None, None)
+        )
+        assert cause.key_prefix is not None
+        assert any(key.startswith(cause.key_prefix) for key in dropped), change
 
 
 def test_every_scenario_explains_itself_in_one_line() -> None:

@@ -23,6 +23,7 @@ from tests.blank_store import make_blank
 from tests.ui.drawn import has_part, part, said, texts_of
 from tests.ui.scripted_reader import NOW_MS, ScriptedReader, live_freshness, run_page, totals
 from ui import alert_reads, change_reads, store, viewer
+from ui.components.change_list import factor
 from ui.exposure import Login
 
 LIMIT = {
@@ -308,3 +309,10 @@ def test_a_database_that_does_not_exist_yet_is_an_empty_page(tmp_path: Path) -> 
         page = run_page("changes", READER)
 
     assert not page.exception
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(460.0, "460"), (28.2, "28"), (1.43, "1.4"), (0.026, "0.026"), (12_345.0, "12,000")]
+)
+def test_how_much_more_or_less_followed_is_said_without_exponents(value: float, shown: str) -> None:
+    assert factor(value) == shown

@@ -71,6 +71,13 @@ def test_what_the_plugin_holds_and_dropped_is_told_and_unknown_where_none_tells(
     assert without["Held by plugins"] == "unknown"
 
 
+def test_a_sign_a_moment_ahead_of_the_page_is_no_sign_of_the_future() -> None:
+    page = run("", node_row(last_seen_ms=NOW_MS + 40))
+
+    numbers = {n["label"]: n["value"] for n in part(page, "numbers", "gw-numbers")["numbers"]}
+    assert numbers["Last sign"] == "0.0 s ago"
+
+
 def test_columns_that_say_nothing_are_left_out() -> None:
     assert "Certificate" not in titles_of(part(usual(), "table", "gw-nodes"))
     certified = node_row(facts={"certificate_expires_ms": NOW_MS + 5 * 86_400_000})
