@@ -137,8 +137,8 @@ def test_a_million_names_grow_no_memory_and_leave_pages_quick(collector: Collect
     names = one(collector.database, "SELECT count(DISTINCT consumer) FROM violations")
     measured(
         f"{load.total} new consumers and addresses in {took_s:.0f} s, {names} stored, {load.unacked} "
-        f"unacknowledged; at most {before_mib:.0f} MiB under such a load of 100 names, then {most_mib:.0f} MiB; "
-        f"reads took "
+        f"unacknowledged; at most {before_mib:.0f} MiB under such a load of 100 names, then "
+        f"{most_mib:.0f} MiB; reads took "
         f"{ {name: round(s, 2) for name, s in read_s.items()} } s"
     )
 
