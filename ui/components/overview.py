@@ -16,7 +16,7 @@ from ui import navigation, permits, store, wording
 from ui import wording_overview as words
 from ui.components import links
 from ui.components.page_frame import Frame
-from ui.components.portrait_lists import seen_at, shared_reader, silences_in
+from ui.components.portrait_lists import is_none_known, seen_at, shared_reader, silences_in
 from ui.components.screens import show_filtered, show_quiet
 from ui.components.table import COUNT, SPARK, TIME, Cell, Column, Row, show_table, without_column
 from ui.portrait import snapped
@@ -76,7 +76,7 @@ def show_overview(frame: Frame, dimension: Dimension) -> None:
             cells,
             span,
             is_filtered=bool(filters),
-            is_known=frame.is_past or frame.feed.is_trusted,
+            is_known=is_none_known(frame, window),
         )
         st.markdown(f"#### {in_markdown(said, 500)}")
     with right:
