@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from domain.windows import HOUR_MS
 from tests.e2e.conftest import Dashboard, running_dashboard, wait_for
 from tests.e2e.history import history
 from tests.e2e.stream_sender import sending
@@ -37,6 +38,8 @@ MORE = {
     "consumer": "/consumers?of=acme-mobile",
     "address": "/addresses?of=203.0.113.97",
     "events-changes": "/events?kind=crud&range=7d",
+    "alerts-rules": "/alerts?part=rules",
+    "node": "/nodes?of=gw-1",
     "consumers-local": "/consumers?zone=local&range=7d",
 }
 """States of pages beside their landing state."""
@@ -101,7 +104,10 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
 
 def places() -> dict[str, str]:
     """Name of a picture -> address."""
-    return {entry.name: path(entry.name) for entry in existing()} | MORE
+    now_ms = time.time_ns() // 1_000_000
+    span = f"?from={now_ms - 26 * HOUR_MS}&to={now_ms - 25 * HOUR_MS}"
+    past = {f"{name}-past": path(name) + span for name in ("live", "consumers", "nodes", "cache")}
+    return {entry.name: path(entry.name) for entry in existing()} | MORE | past
 
 
 @pytest.mark.parametrize(("width", "height", "scheme"), VIEWS)
