@@ -34,8 +34,50 @@ GONE = Close(1011, "no answer to a ping")
 DEAF = Close(1011, "acknowledgements are not read")
 
 
+class _Wakeup:
+    """An `asyncio.Event` for one waiter, without a deque's 760 bytes: thousands of streams may be idle."""
+
+    __slots__ = ("_is_set", "_waiter")
+
+    def __init__(self) -> None:
+        self._is_set = False
+        self._waiter: asyncio.Future[None] | None = None
+
+    def set(self) -> None:
+        """Wake the waiter, or the next one at once."""
+        self._is_set = True
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def wait(self) -> None:
+        """Until it is set; then it is set no more."""
+        if not self._is_set:
+            self._waiter = asyncio.get_running_loop().create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        self._is_set = False
+
+
 class Link:
     """A stream from its handshake to its end."""
+
+    __slots__ = (
+        "_closer",
+        "_drained",
+        "_due",
+        "_is_waiting_for_room",
+        "_loop",
+        "_pending",
+        "_reader",
+        "_socket",
+        "_writer",
+        "address",
+        "closing",
+        "server",
+        "session",
+    )
 
     def __init__(
         self, server: StreamServer, socket: ServerConnection, address: str, bound: str | None
@@ -48,9 +90,9 @@ class Link:
         self._socket = socket
         self._writer = server.writer
         self._loop = asyncio.get_running_loop()
-        self._due = asyncio.Event()
+        self._due = _Wakeup()
         self._is_waiting_for_room = False
-        self._pending: set[asyncio.Future[Written]] = set()
+        self._pending: dict[asyncio.Future[Written], None] = {}
         self._reader: asyncio.Task[None] | None = None
         self._closer: asyncio.Task[None] | None = None
         self._drained: asyncio.Future[None] | None = None
@@ -184,7 +226,7 @@ class Link:
         gaps = shed_gaps(self.session.source, command.items, received_ms)
         batch = self._batch(gathered.decoded, command.first, command.upto, received_ms, gaps)
         future = self._writer.submit(batch)
-        self._pending.add(future)
+        self._pending[future] = None
         future.add_done_callback(partial(self._stored, command, gathered, received_ms))
 
     def _batch(
@@ -204,7 +246,7 @@ class Link:
     def _stored(
         self, command: Store, gathered: Gathered, received_ms: int, future: asyncio.Future[Written]
     ) -> None:
-        self._pending.discard(future)
+        self._pending.pop(future, None)
         if future.cancelled() or future.exception() is not None:
             return
         dead = dead_items(gathered, future.result().dead)
@@ -225,7 +267,6 @@ class Link:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(keepalive_s):
                     await self._due.wait()
-            self._due.clear()
             await self._acknowledge()
             now_s = self._loop.time()
             if now_s >= beat_at_s and self.session.source:

@@ -114,6 +114,8 @@ class Session:
         limits: What welcome tells the sender.
     """
 
+    __slots__ = ("_dead", "_oldest", "acked", "bound", "epoch", "limits", "node", "phase", "source", "taken")
+
     def __init__(self, bound: str | None, limits: Limits) -> None:
         self.bound = bound
         self.limits = limits
