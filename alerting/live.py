@@ -39,6 +39,8 @@ HELD_BIG = 3
 ROWS_PER_BITE = 6_000
 """Rows read and folded at once, about 50 ms; ten bites are more than a bucket of 5,000 a second holds."""
 BITES_PER_TURN = 1
+EVIDENCE_PER_LOOK = 10
+"""Incidents of one look whose events are noted by number, 10 ms each; filter and span show those of the rest."""
 WARM_MS = 15 * 60_000
 LONGEST_CATCH_UP_MS = 6 * 3_600_000
 RECENT_MS = 86_400_000
@@ -88,6 +90,7 @@ class Live:
         self._silences: Sequence[Silence] = ()
         self._gaps_ms: dict[str, float] = {}
         self._last_ms: dict[str, int] = {}
+        self._evidence_left = 0
         self._status_due_s = 0.0
         self._renew_due_s = 0.0
         self.took_ms: list[float] = []
@@ -162,6 +165,7 @@ class Live:
         if not wanted and not is_turn_of_slot:
             return []
         state = {"evaluated_ms": self._done_ms}
+        self._evidence_left = EVIDENCE_PER_LOOK
         if not wanted:
             self._book.remember(state)
             return []
@@ -315,8 +319,11 @@ class Live:
             )
 
     def _evidence(self, incident: Incident) -> Sequence[int]:
+        if self._evidence_left <= 0:
+            return ()
+        self._evidence_left -= 1
         rows = self._reads.sample(
-            incident.entity_type, incident.entity_id, incident.from_ms, incident.last_ms, limit=200
+            incident.entity_type, incident.entity_id, incident.from_ms, incident.last_ms, limit=100
         )
         return [row.seq for row in rows]
 

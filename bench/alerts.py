@@ -36,15 +36,15 @@ def address(number: int) -> str:
     return f"{20 + number % 200}.{number >> 9 & 255}.{number & 255}.{number % 251 + 1}"
 
 
-def second(rng: random.Random, at_s: int, rate: int, addresses: int) -> list[Event]:
-    """One second of refusals; a key that leaks from the first minute on."""
+def second(rng: random.Random, at_s: int, rate: int, addresses: int, leaks_at_s: int) -> list[Event]:
+    """One second of refusals, among them those of a key that leaks."""
     found = []
     for number in range(rate):
         leaked = number % 100 == 0
         own = rng.randrange(CONSUMERS)
         consumer = "leaked" if leaked else f"consumer-{own}"
         place = address(own * (addresses // CONSUMERS) + rng.randrange(max(1, addresses // CONSUMERS)))
-        if leaked and at_s < 90:
+        if leaked and at_s < leaks_at_s:
             place = "20.1.1.1"
         elif leaked:
             place = f"45.{rng.randrange(12)}.7.{rng.randrange(3) + 1}"
@@ -95,7 +95,7 @@ def run(path: Path, rate: int, addresses: int, seconds: int) -> None:
     before_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     took_ms, cpu_ms = [], []
     for at_s in range(seconds):
-        decoded = Decoded(events=second(rng, at_s, rate, addresses), entries=rate)
+        decoded = Decoded(events=second(rng, at_s, rate, addresses, 2 * seconds // 3), entries=rate)
         store.write(
             [Batch(source="bench", way="stream", received_ms=START_MS + at_s * 1000, decoded=decoded)]
         )
