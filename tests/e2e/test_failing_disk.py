@@ -67,7 +67,7 @@ def traced(strace: str, folder: Path, *options: str) -> Iterator[Collector]:
         collector.kill()
 
 
-@pytest.mark.e2e
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("error", ["EIO", "ENOSPC"])
 @pytest.mark.parametrize(("call", "when"), [("fdatasync", "25+6"), ("pwrite64", "400+151")])
@@ -92,7 +92,7 @@ def test_calls_that_fail_again_and_again_lose_nothing_and_end_nothing(
     assert not list(tmp_path.glob("*.corrupt-*")), "a passing failure is not damage"
 
 
-@pytest.mark.e2e
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_a_disk_that_fails_for_a_while_is_said_and_survived(strace: str, tmp_path: Path) -> None:
     options = ("-e", "trace=fdatasync", "-e", "inject=fdatasync:error=EIO:when=25..32")
@@ -115,7 +115,7 @@ def degraded(collector: Collector) -> str | None:
     return str(said["why"]) if code == 503 else None
 
 
-@pytest.mark.e2e
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_a_disk_that_takes_200_ms_to_sync_is_kept_up_with(strace: str, tmp_path: Path) -> None:
     options = ("-e", "trace=fdatasync", "-e", f"inject=fdatasync:delay_enter={SLOW_FSYNC_US}")
