@@ -16,11 +16,10 @@ from typing import Any, Self
 import msgspec
 
 from domain.admin_requests import Plan
-from domain.errors import StoreBusy
 from domain.proposals import Answer, Proposal, ProposalState, answer_to, same_name
 from storage.audit_trail import append
-from storage.connection import check_owner, mapped_errors, open_writer, transaction
-from storage.schema import check_version, version_of
+from storage.connection import mapped_errors, transaction
+from storage.deciding import open_for_decisions
 
 COLUMNS = (
     "proposal_id, kind, state, asked_ms, asked_by, reason, ask, target, plan, plan_hash, shown, planned_ms,"
@@ -40,11 +39,6 @@ def to_proposal(row: tuple[Any, ...]) -> Proposal:
     )
 
 
-def _check_tables(path: Path, *, is_empty: bool) -> None:
-    if is_empty:
-        raise StoreBusy(f"{path} has no tables yet: start the collector")
-
-
 class ChangeBook:
     """One connection for decisions. Not for use from several threads at once.
 
@@ -58,20 +52,7 @@ class ChangeBook:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        if not self.path.exists():
-            raise StoreBusy(f"{self.path} does not exist yet: start the collector")
-        self._connection = open_writer(self.path)
-        try:
-            with mapped_errors(self.path):
-                check_owner(self._connection, self.path)
-                check_version(self._connection, self.path)
-                # only the collector's writer folds the log in: here people would wait for it
-                self._connection.execute("PRAGMA wal_autocheckpoint=0").fetchall()
-                is_empty = not version_of(self._connection)
-            _check_tables(self.path, is_empty=is_empty)
-        except BaseException:
-            self._connection.close()
-            raise
+        self._connection = open_for_decisions(self.path)
 
     def __enter__(self) -> Self:
         """Use it for one block."""

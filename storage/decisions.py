@@ -15,14 +15,14 @@ from typing import Any, Self
 
 import msgspec
 
-from domain.errors import GatewatchError, StoreBusy
+from domain.errors import GatewatchError
 from domain.incidents import Act, State, Verdict, next_state
 from domain.rules import Rule, RuleError, problems
 from domain.silences import Silence, problem
 from storage.alert_rows import silence_body
 from storage.audit_trail import append, digest_of
-from storage.connection import check_owner, mapped_errors, open_writer, transaction
-from storage.schema import check_version, version_of
+from storage.connection import mapped_errors, transaction
+from storage.deciding import open_for_decisions
 
 MAX_NOTE_CHARS = 4_000
 MAX_NAME_CHARS = 200
@@ -49,20 +49,7 @@ class Decisions:
 
     def __init__(self, path: str | Path) -> None:
         self._path = Path(path)
-        if not self._path.exists():
-            raise StoreBusy(f"{self._path} does not exist yet: start the collector")
-        self._connection = open_writer(self._path)
-        try:
-            with mapped_errors(self._path):
-                check_owner(self._connection, self._path)
-                check_version(self._connection, self._path)
-                # only the collector's writer folds the log in: here people would wait for it
-                self._connection.execute("PRAGMA wal_autocheckpoint=0").fetchall()
-                is_empty = not version_of(self._connection)
-            _check_tables(self._path, is_empty=is_empty)
-        except BaseException:
-            self._connection.close()
-            raise
+        self._connection = open_for_decisions(self._path)
 
     def __enter__(self) -> Self:
         """Use it for one block."""
@@ -299,8 +286,3 @@ def _name(text: str) -> str:
     if not name:
         raise NotAllowed("a decision needs the name of who takes it")
     return name
-
-
-def _check_tables(path: Path, *, is_empty: bool) -> None:
-    if is_empty:
-        raise StoreBusy(f"{path} has no tables yet: start the collector")
