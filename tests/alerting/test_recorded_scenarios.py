@@ -12,7 +12,7 @@ import pytest
 
 from tests.alerting.scenario_table import Scenario, false_alarms, scenario_of, shown, table
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.shown]
 
 KEYS = ["rule", "shape", "severity", "entity_type", "entity", "opened_ms", "resolved_ms", "count", "why"]
 

@@ -24,7 +24,7 @@ import pytest
 from tests.kong_plugin.processes import ROOT, Collector, wait_for
 from tests.storage.filling import rows
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.shown, pytest.mark.timeout(300)]
 
 DIMENSIONS = {"consumer": "consumer_id", "ip": "ip", "service": "service"}
 SENDERS = 8

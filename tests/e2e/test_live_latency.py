@@ -35,7 +35,7 @@ WATCH_ROWS = """() => {
     .observe(body, { childList: true })
 }"""
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.shown]
 
 
 def test_an_event_is_on_the_page_within_a_second(dashboard: Dashboard, browser: Any) -> None:
