@@ -32,7 +32,7 @@ SAMPLE_EVERY_MS = 30_000
 SAMPLE_SIZE = 50
 MOST_SAMPLES = 2_000
 MOST_FINDINGS = 120
-"""Of one rule at a look, the longest known first: more than it may open. Wording 2,000 of them took 100 ms."""
+"""Of one rule at a look, the longest known first: more than it may open. Wording 2,000 took 100 ms."""
 SAMPLES_PER_LOOK = 20
 """Each is a read of a few milliseconds; what waits for one is told one look later."""
 

@@ -40,7 +40,7 @@ ROWS_PER_BITE = 6_000
 """Rows read and folded at once, about 50 ms; ten bites are more than a bucket of 5,000 a second holds."""
 BITES_PER_TURN = 1
 EVIDENCE_PER_LOOK = 10
-"""Incidents of one look whose events are noted by number, 10 ms each; filter and span show those of the rest."""
+"""Incidents of one look whose events are noted by number, 10 ms each; filter and span show the rest."""
 WARM_MS = 15 * 60_000
 LONGEST_CATCH_UP_MS = 6 * 3_600_000
 RECENT_MS = 86_400_000
