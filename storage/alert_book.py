@@ -27,8 +27,8 @@ from storage.alert_rows import (
     to_incident,
     to_silence,
 )
-from storage.connection import mapped_errors, open_writer, transaction
-from storage.schema import prepare
+from storage.connection import mapped_errors, transaction
+from storage.deciding import open_beside_writer
 
 MOST_EVIDENCE = 500
 """Events kept by number with an incident; the filter and the span show the rest."""
@@ -70,15 +70,7 @@ class AlertBook:
 
     def __init__(self, path: str | Path) -> None:
         self._path = Path(path)
-        self._connection = open_writer(self._path)
-        try:
-            with mapped_errors(self._path):
-                prepare(self._connection, self._path)
-                # only the writer folds the log in
-                self._connection.execute("PRAGMA wal_autocheckpoint=0").fetchall()
-        except BaseException:
-            self._connection.close()
-            raise
+        self._connection = open_beside_writer(self._path)
 
     def close(self) -> None:
         """Release the file."""

@@ -1,4 +1,7 @@
-"""The connection by which the dashboard writes what people decided, beside the collector's own writer."""
+"""Connections that write beside the collector's own writer: the dashboard's for decisions, and alerting's.
+
+Only the writer folds the log in: on any other connection somebody would wait for it.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,28 @@ from pathlib import Path
 
 from domain.errors import StoreBusy
 from storage.connection import check_owner, mapped_errors, open_writer
-from storage.schema import check_version, version_of
+from storage.schema import check_version, prepare, version_of
+
+_NEVER_FOLD = "PRAGMA wal_autocheckpoint=0"
+
+
+def open_beside_writer(path: Path) -> sqlite3.Connection:
+    """Open a file, bringing it up to date, for another part of the collector; for one thread at a time.
+
+    Raises:
+        StoreBusy: It cannot be opened now.
+        StoreCorrupt: It is damaged.
+        StoreForeign: It is not ours, or a newer version of this program made it.
+    """
+    connection = open_writer(path)
+    try:
+        with mapped_errors(path):
+            prepare(connection, path)
+            connection.execute(_NEVER_FOLD).fetchall()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def open_for_decisions(path: Path) -> sqlite3.Connection:
@@ -25,8 +49,7 @@ def open_for_decisions(path: Path) -> sqlite3.Connection:
         with mapped_errors(path):
             check_owner(connection, path)
             check_version(connection, path)
-            # only the collector's writer folds the log in: here people would wait for it
-            connection.execute("PRAGMA wal_autocheckpoint=0").fetchall()
+            connection.execute(_NEVER_FOLD).fetchall()
             is_empty = not version_of(connection)
     except BaseException:
         connection.close()

@@ -17,8 +17,8 @@ import msgspec
 from storage.alert_book import NewMessage, add_message
 from storage.alert_rows import OutboxRow, RequestRow
 from storage.alerts_reader import to_outbox
-from storage.connection import mapped_errors, open_writer, transaction
-from storage.schema import prepare
+from storage.connection import mapped_errors, transaction
+from storage.deciding import open_beside_writer
 
 _COLUMNS = (
     "message_id, receiver, kind, incident_id, subscription, made_ms, due_ms, attempts, state,"
@@ -53,14 +53,7 @@ class OutboxBook:
 
     def __init__(self, path: str | Path) -> None:
         self._path = Path(path)
-        self._connection = open_writer(self._path)
-        try:
-            with mapped_errors(self._path):
-                prepare(self._connection, self._path)
-                self._connection.execute("PRAGMA wal_autocheckpoint=0").fetchall()
-        except BaseException:
-            self._connection.close()
-            raise
+        self._connection = open_beside_writer(self._path)
 
     def close(self) -> None:
         """Release the file."""

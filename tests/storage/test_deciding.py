@@ -9,7 +9,7 @@ import pytest
 
 from domain.errors import StoreBusy, StoreForeign
 from storage.connection import open_writer
-from storage.deciding import open_for_decisions
+from storage.deciding import open_beside_writer, open_for_decisions
 from tests.storage.filling import opened
 
 
@@ -43,3 +43,13 @@ def test_it_never_folds_the_log_in(tmp_path: Path) -> None:
         connection.close()
 
     assert pages == (0,)
+
+
+def test_a_part_of_the_collector_may_come_before_its_writer(tmp_path: Path) -> None:
+    connection = open_beside_writer(tmp_path / "g.db")
+
+    pages = connection.execute("PRAGMA wal_autocheckpoint").fetchone()
+    tables = connection.execute("SELECT count(*) FROM incidents").fetchone()
+    connection.close()
+
+    assert (pages, tables) == ((0,), (0,))
