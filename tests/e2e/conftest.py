@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,8 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import sync_playwright
+
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 START_LIMIT_S = 60.0
@@ -30,13 +31,6 @@ BROWSER_FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
-
-
-def free_port() -> int:
-    """A port that nothing listens on at this moment."""
-    with contextlib.closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_for(check: Callable[[], object], what: str, limit_s: float = START_LIMIT_S) -> Any:

@@ -25,8 +25,9 @@ from storage.block_book import ask_block, get_block
 from storage.change_book import ChangeBook
 from storage.sqlite_store import SqliteStore
 from tests.changes.kong_admin import KongAdmin
-from tests.e2e.conftest import free_port, wait_for
+from tests.e2e.conftest import wait_for
 from tests.kong_plugin.processes import ROOT
+from tests.ports import free_port
 
 pytestmark = pytest.mark.e2e
 BAD = "203.0.113.7"

@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from tests.kong_plugin.processes import ROOT, free_ports
+from tests.kong_plugin.processes import ROOT
+from tests.ports import free_ports
 from tests.storage.filling import rows
 
 pytestmark = pytest.mark.e2e

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from storage.sqlite_reader import SqliteReader
-from tests.e2e.conftest import ROOT, answers, free_port, wait_for
+from tests.e2e.conftest import ROOT, answers, wait_for
+from tests.ports import free_port
 from tests.storage.filling import row, rows
 
 pytestmark = pytest.mark.e2e

@@ -6,7 +6,6 @@ import contextlib
 import http.client
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -18,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from tests.ports import free_ports
+
 ROOT = Path(__file__).resolve().parents[2]
 STAND_IN = ROOT / "kong-plugin/spec/stand_in/nginx"
 LUA_MODULE = Path("/usr/lib/nginx/modules/ngx_http_lua_module.so")
@@ -28,19 +29,6 @@ PEER_KILLED = "failed (104: Connection reset by peer)"
 REFUSED, PASSED, LIMITED_BY_UPSTREAM = "11", "1", "12"
 """Entries of kong-plugin/spec/fixtures/entries.json: refused by rate-limiting, answered with 200, and the
 upstream's own 429."""
-
-
-def free_ports(n: int) -> int:
-    """The first of `n` neighbouring ports that nothing listens on at this moment."""
-    while True:
-        with contextlib.ExitStack() as stack:
-            probe = stack.enter_context(socket.socket())
-            probe.bind(("127.0.0.1", 0))
-            first = int(probe.getsockname()[1])
-            with contextlib.suppress(OSError, OverflowError):
-                for port in range(first + 1, first + n):
-                    stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
-                return first
 
 
 def wait_for(check: Callable[[], Any], what: str, limit_s: float = 20.0) -> Any:

@@ -16,7 +16,8 @@ from tests.storage.filling import one, opened, rows
 from tests.storage.recount import counted_anew, stored_activity
 
 ROOT = Path(__file__).resolve().parents[2]
-TOTAL = 4_000
+TOTAL = 1_000_000
+"""More than any machine stores before it is killed."""
 BATCH = 20
 WRITER = """
 import sys
