@@ -176,19 +176,21 @@ class Figure(NamedTuple):
 
 def _measured(reader: SqliteReader, name: str, range_ms: int, runs: int, *, filtered: bool) -> Figure:
     walls, cpus = [], []
-    for asked in _questions(range_ms, runs, filtered=filtered):
+    for asked in questions(range_ms, runs, filtered=filtered):
         started, worked = time.perf_counter(), time.thread_time()
         PAGES[name](reader, asked)
         walls.append((time.perf_counter() - started) * 1000)
         cpus.append((time.thread_time() - worked) * 1000)
-    return Figure(statistics.median(walls), _p95(walls), _p95(cpus))
+    return Figure(statistics.median(walls), p95(walls), p95(cpus))
 
 
-def _p95(values: list[float]) -> float:
+def p95(values: list[float]) -> float:
+    """The value that 95 of 100 do not exceed."""
     return statistics.quantiles(values, n=20, method="inclusive")[18]
 
 
-def _questions(range_ms: int, runs: int, *, filtered: bool) -> Iterator[Asked]:
+def questions(range_ms: int, runs: int, *, filtered: bool) -> Iterator[Asked]:
+    """Whom and what is asked about: busy and rare consumers and addresses in turn, always the same ones."""
     chance = random.Random(range_ms)  # noqa: S311 - which consumers are looked at
     to_ms = floor_ms(fill.NOW_MS, 10_000) + 10_000
     for run in range(runs):
