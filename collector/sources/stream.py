@@ -81,6 +81,21 @@ class GatedConnection(ServerConnection):
         super().connection_lost(exc)
 
 
+def transport_options(settings: Settings) -> dict[str, Any]:
+    """How the library speaks WebSocket, whatever is said in it: who may speak at all, limits, times."""
+    return {
+        "origins": [None],
+        "compression": None,
+        "server_header": None,
+        "open_timeout": HANDSHAKE_LIMIT_S,
+        "ping_interval": None,
+        "close_timeout": CLOSE_LIMIT_S,
+        "max_size": OVERSIZE_ALLOWANCE * settings.max_message_bytes,
+        "max_queue": WAITING_MESSAGES,
+        "logger": _silent(),
+    }
+
+
 class StreamServer:
     """Takes streams and hands their batches to the writer."""
 
@@ -116,18 +131,10 @@ class StreamServer:
         self._server = await serve(
             self._handle,
             sock=listener,
-            origins=[None],
             subprotocols=[SUBPROTOCOL],
-            compression=None,
             process_request=self._admit,
-            server_header=None,
-            open_timeout=HANDSHAKE_LIMIT_S,
-            ping_interval=None,
-            close_timeout=CLOSE_LIMIT_S,
-            max_size=OVERSIZE_ALLOWANCE * self.settings.max_message_bytes,
-            max_queue=WAITING_MESSAGES,
-            logger=_silent(),
             create_connection=gate,
+            **transport_options(self.settings),
             **handshake,
         )
 
