@@ -29,13 +29,14 @@ def signature(secret: bytes, message_id: str, at_s: int, body: bytes) -> str:
 
 
 def parse_secret(text: str) -> bytes:
-    """The bytes of `whsec_<base64>`.
+    """The bytes of `whsec_<base64>`; padding may be left out, as the reference libraries allow.
 
     Raises:
         SettingValueError: It is none.
     """
     try:
-        secret = base64.b64decode(text.removeprefix(PREFIX), validate=True)
+        digits = text.removeprefix(PREFIX).rstrip("=")
+        secret = base64.b64decode(digits + "=" * (-len(digits) % 4), validate=True)
     except binascii.Error:
         secret = b""
     if len(secret) < LEAST_SECRET_BYTES or not text.startswith(PREFIX):
