@@ -14,12 +14,14 @@ from starlette.applications import Starlette
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from collector.admission import ConnectionCaps
+from collector.tls import HANDSHAKE_LIMIT_S
 
 HEAD_LIMIT_S = 5.0
 """How long a request line and its headers may take."""
 KEEP_ALIVE_S = 75
 """Kong keeps idle connections for 60 s (http-log's `keepalive`); the side that sends should close first."""
 GRACE_S = 3
+BACKLOG = 128
 TOO_MANY = (
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 )
@@ -104,7 +106,7 @@ class HttpServer:
                 server_header=False,
                 timeout_keep_alive=KEEP_ALIVE_S,
                 timeout_graceful_shutdown=GRACE_S,
-                backlog=128,
+                backlog=BACKLOG,
                 ssl_context_factory=None if tls is None else lambda _config, _default: tls,
             )
         )
@@ -127,7 +129,23 @@ class HttpServer:
 
 
 class _Quiet(uvicorn.Server):
-    """Leaves the process's signals to us."""
+    """Leaves the process's signals to us, and gives a peer seconds for its TLS handshake."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen as its parent does (uvicorn 0.54), which leaves a handshake asyncio's 60 s."""
+        loop, tls = asyncio.get_running_loop(), self.config.ssl
+        limit_s = None if tls is None else HANDSHAKE_LIMIT_S
+        self.servers = [
+            await loop.create_server(
+                self._protocol, sock=found, ssl=tls, backlog=BACKLOG, ssl_handshake_timeout=limit_s
+            )
+            for found in sockets or ()
+        ]
+        self.started = True
+
+    def _protocol(self) -> asyncio.Protocol:
+        gate: type[GatedProtocol] = self.config.http_protocol_class  # type: ignore[assignment] # as given above
+        return gate(self.config, self.server_state, self.lifespan.state)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -27,6 +27,7 @@ from collector.admission import ConnectionCaps, OncePerMinute
 from collector.metrics import Metrics
 from collector.sources.link import Link
 from collector.sources.session import Limits
+from collector.tls import HANDSHAKE_LIMIT_S
 from collector.tokens import Tokens, is_loopback, token_like
 from collector.writer import Writer
 from settings import Settings
@@ -35,7 +36,8 @@ log = logging.getLogger("gatewatch.stream")
 
 PATH = "/v1/stream"
 SUBPROTOCOL = Subprotocol("gatewatch.ingest.v1")
-HANDSHAKE_LIMIT_S = 5.0
+OPEN_LIMIT_S = 5.0
+"""How long a request for the stream may take, TLS not counted."""
 CLOSE_LIMIT_S = 2.0
 WAITING_MESSAGES = 4
 """Messages of one connection that are received ahead of the one being stored."""
@@ -87,7 +89,7 @@ def transport_options(settings: Settings) -> dict[str, Any]:
         "origins": [None],
         "compression": None,
         "server_header": None,
-        "open_timeout": HANDSHAKE_LIMIT_S,
+        "open_timeout": OPEN_LIMIT_S,
         "ping_interval": None,
         "close_timeout": CLOSE_LIMIT_S,
         "max_size": OVERSIZE_ALLOWANCE * settings.max_message_bytes,

@@ -123,3 +123,38 @@ async def test_the_http_intakes_answer_by_tls(identity: Identity) -> None:
         await server.stop()
 
     assert body == b"well"
+
+
+@pytest.mark.parametrize(
+    "said", [b"", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"], ids=["nothing", "half a hello"]
+)
+async def test_nobody_can_keep_a_tls_handshake_open(
+    identity: Identity, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: bytes
+) -> None:
+    """A handshake has a minute in asyncio: enough for one peer to take every file handle."""
+    monkeypatch.setattr("collector.sources.serving.HANDSHAKE_LIMIT_S", 0.2)
+    monkeypatch.setattr("collector.sources.stream.HANDSHAKE_LIMIT_S", 0.2)
+    context = server_context(str(identity.cert), str(identity.key))
+    listener = listen("127.0.0.1", 0, "--http-listen")
+    port = listener.getsockname()[1]
+    server = HttpServer(Starlette(), ConnectionCaps(100, 64), lambda _address, _why: None, context)
+    stream = Running(tmp_path, None, 64)
+    await stream.writer.start()
+    await stream.server.start(stream.listener, context)
+    await server.start(listener)
+
+    async def cut_off(port: int) -> bytes:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(said)
+        found = await asyncio.wait_for(reader.read(), 5)
+        writer.close()
+        return found
+
+    try:
+        answers = await asyncio.gather(cut_off(port), cut_off(stream.port))
+    finally:
+        await server.stop()
+        await stream.server.stop(1.0)
+        await stream.writer.stop()
+
+    assert list(answers) == [b"", b""]

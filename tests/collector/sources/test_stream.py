@@ -356,7 +356,7 @@ async def test_one_address_gets_so_many_connections_and_no_more(tmp_path: Path) 
 
 
 async def test_nobody_can_keep_a_handshake_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("collector.sources.stream.HANDSHAKE_LIMIT_S", 0.2)
+    monkeypatch.setattr("collector.sources.stream.OPEN_LIMIT_S", 0.2)
     async with running(tmp_path) as found:
         reader, writer = await asyncio.open_connection("127.0.0.1", found.port)
         writer.write(b"GET /v1/stream HTTP/1.1\r\nHost: x\r\n")
