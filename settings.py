@@ -190,9 +190,11 @@ SETTINGS: tuple[Setting, ...] = (
         "names",
         "who may look, comma-separated, as their login names them; `*` is whoever has logged in",
     ),
-    Setting("analysts", ("*",), "names", "who may also handle alerts, propose changes and export"),
-    Setting("approvers", ("*",), "names", "who may also approve what others proposed"),
-    Setting("admins", ("*",), "names", "who may also change rules, receivers and lists"),
+    Setting(
+        "analysts", (), "names", "who may also handle alerts, propose changes and export; nobody until named"
+    ),
+    Setting("approvers", (), "names", "who may also approve what others proposed; nobody until named"),
+    Setting("admins", (), "names", "who may also change rules, receivers and lists; nobody until named"),
     Setting(
         "query_deadline_ms",
         2_000,

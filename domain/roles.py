@@ -60,13 +60,23 @@ def roles_of(name: str, lists: Mapping[Role, Collection[str]]) -> frozenset[Role
     )
 
 
-def refusal(act: Act, roles: Collection[Role]) -> str | None:
-    """Why somebody with these roles may not do this; None when they may."""
+def refusal(act: Act, roles: Collection[Role], lists: Mapping[Role, Collection[str]]) -> str | None:
+    """Why somebody with these roles may not do this, and what would have to change; None when they may.
+
+    Args:
+        act: What they want to do.
+        roles: Theirs.
+        lists: Everybody's: where nobody may do this yet, that is what is said.
+    """
     if not MAY[act].isdisjoint(roles):
         return None
-    needed = " or ".join(role for role in Role if role in MAY[act])
+    able = [role for role in Role if role in MAY[act]]
     mine = ", ".join(role for role in Role if role in roles) or "none"
-    return f"To {act} one has to be {needed}; your roles here: {mine}. Settings say who is what."
+    said = f"To {act} one has to be {' or '.join(able)}; your roles here: {mine}."
+    if any(lists.get(role) for role in able):
+        return f"{said} Settings say who is what."
+    named = " or ".join(f"`{role}s`" for role in able)
+    return f"{said} Nobody is yet: name people in the setting {named} (docs/serving.md)."
 
 
 def has_ended(expires_s: object, now_ms: int) -> bool:

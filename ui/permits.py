@@ -36,7 +36,7 @@ def why_not(act: Act, settings: Settings) -> str | None:
         Role.APPROVER: settings.approvers,
         Role.ADMIN: settings.admins,
     }
-    return refusal(act, roles_of(found.name, lists))
+    return refusal(act, roles_of(found.name, lists), lists)
 
 
 def admit() -> None:

@@ -40,8 +40,8 @@ def test_roles_go_by_the_name_of_the_login(name: str, roles: set[Role]) -> None:
     ],
 )
 def test_each_role_may_what_the_table_says_and_no_more(act: Act, roles: str) -> None:
-    assert {role for role in Role if refusal(act, {role}) is None} == set(roles.split())
-    assert refusal(act, set()) is not None
+    assert {role for role in Role if refusal(act, {role}, LISTS) is None} == set(roles.split())
+    assert refusal(act, set(), LISTS) is not None
 
 
 def test_every_act_has_a_row() -> None:
@@ -49,9 +49,16 @@ def test_every_act_has_a_row() -> None:
 
 
 def test_a_refusal_says_what_would_be_needed() -> None:
-    assert refusal(Act.APPROVE, {Role.VIEWER, Role.ANALYST}) == (
+    assert refusal(Act.APPROVE, {Role.VIEWER, Role.ANALYST}, LISTS) == (
         "To approve or reject one has to be approver or admin; your roles here: viewer, analyst."
         " Settings say who is what."
+    )
+
+
+def test_a_refusal_where_nobody_is_named_yet_says_which_setting_is_empty() -> None:
+    assert refusal(Act.CONFIGURE, {Role.VIEWER}, LISTS) == (
+        "To change rules, receivers and lists one has to be admin; your roles here: viewer."
+        " Nobody is yet: name people in the setting `admins` (docs/serving.md)."
     )
 
 

@@ -36,10 +36,14 @@ def test_on_loopback_without_a_login_one_person_may_everything(as_user: Any) -> 
     assert [permits.why_not(act, ONLY_CLEO) for act in Act] == [None] * len(Act)
 
 
-def test_by_itself_whoever_logs_in_may_everything(as_user: Any) -> None:
-    as_user(Login.PROXY, email="zoe")
+@pytest.mark.parametrize("way", [Login.PROXY, Login.OIDC])
+def test_by_itself_whoever_logs_in_may_look_and_no_more(as_user: Any, way: Login) -> None:
+    """A provider lets a whole company in: that must not hand anybody the gateway before somebody is named."""
+    as_user(way, is_logged_in=True, email="zoe")
 
-    assert [permits.why_not(act, SETTINGS) for act in Act] == [None] * len(Act)
+    assert {act for act in Act if permits.why_not(act, SETTINGS) is None} == {Act.LOOK}
+    for act in set(Act) - {Act.LOOK}:
+        assert "Nobody is yet: name people in the setting" in (permits.why_not(act, SETTINGS) or "")
 
 
 @pytest.mark.parametrize(
@@ -66,11 +70,11 @@ def test_an_action_after_the_end_of_the_login_is_refused(as_user: Any) -> None:
     ends_s = store.now_ms() // 1000
     as_user(Login.OIDC, is_logged_in=True, email="ana", exp=ends_s - 1)
 
-    assert permits.why_not(Act.HANDLE, SETTINGS) == permits.LOGIN_ENDED
-    assert permits.why_not(Act.LOOK, SETTINGS) is None
+    assert permits.why_not(Act.HANDLE, ONLY_CLEO) == permits.LOGIN_ENDED
+    assert permits.why_not(Act.LOOK, ONLY_CLEO) is None
 
     as_user(Login.OIDC, is_logged_in=True, email="ana", exp=ends_s + 60)
-    assert permits.why_not(Act.HANDLE, SETTINGS) is None
+    assert permits.why_not(Act.HANDLE, ONLY_CLEO) is None
 
 
 @pytest.fixture

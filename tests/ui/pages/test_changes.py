@@ -44,7 +44,8 @@ READER = ScriptedReader(freshness=live_freshness(), totals=totals())
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Iterator[Settings]:
-    made = load_settings({"database": str(tmp_path / "g.db"), "change_url": "http://kong:8001"}, {})
+    given = {"database": str(tmp_path / "g.db"), "change_url": "http://kong:8001", "approvers": "ana"}
+    made = load_settings(given, {})
     make_blank(Path(made.database))
     with change_reads.using(made), alert_reads.using(made):
         yield made
