@@ -30,9 +30,9 @@ import orjson
 import storage.sqlite_store
 from bench.input.meter import Meter, machine, ratio
 from bench.input.shapes import as_plugin_entry, trace_entries
-from collector.batching import gather
+from collector.batching import read_batch
 from collector.garbage import look_rarely
-from collector.wire.stream import BatchFrame, decode_client_frame, decode_stream_items
+from collector.wire.stream import BatchFrame, decode_client_frame
 from settings import load_settings
 from storage.batches import Batch
 from storage.connection import _prepare_writer, open_writer
@@ -92,7 +92,7 @@ def decoded(received_ms: int, raw: bytes) -> Batch:
     """One frame as the collector hands it to the writer."""
     frame = decode_client_frame(raw)
     assert isinstance(frame, BatchFrame)
-    gathered = gather(decode_stream_items(frame.events, received_ms=received_ms))
+    gathered = read_batch(frame.events, received_ms=received_ms)
     return Batch(
         source="gw-1",
         way="stream",

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from collector.wire.json_bytes import INT64_MAX
-from domain.errors import excerpt
+import msgspec
+
+from collector.wire.items import add_item
+from collector.wire.json_bytes import INT64_MAX, load_json
+from collector.wire.parties import Reading
+from domain.errors import DecodeError, excerpt
 from domain.events import Decoded, Event
 from storage.batches import Batch, Dead, Gap
 
@@ -15,6 +20,7 @@ MAX_GROUP_ITEMS = 5_000
 """Most items in one transaction. More would make the first batch of a group wait for the others."""
 SHED_EVENTS = ("sender_shed", "sender.shed")
 """How a sender says that it had to drop something."""
+_SHED = b"shed"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -37,6 +43,27 @@ def gather(items: Iterable[Decoded]) -> Gathered:
         owners += [place] * len(item.events)
         unreadable += [(place, bad.why) for bad in item.quarantined]
         add(whole, item)
+    return Gathered(whole, tuple(owners), tuple(unreadable))
+
+
+def read_batch(items: Iterable[Any], *, received_ms: int) -> Gathered:
+    """Read the items of a stream batch, all into one: with a `Decoded` for each it took 3 us an item more.
+
+    Args:
+        items: Their JSON, or the values.
+        received_ms: When the batch arrived.
+    """
+    whole = Decoded()
+    reading = Reading(whole, received_ms)
+    events, bad = whole.events, whole.quarantined
+    owners: list[int] = []
+    unreadable: list[tuple[int, str]] = []
+    for place, item in enumerate(items):
+        add_item(reading, item, place)
+        while len(owners) < len(events):
+            owners.append(place)
+        while len(unreadable) < len(bad):
+            unreadable.append((place, bad[len(unreadable)].why))
     return Gathered(whole, tuple(owners), tuple(unreadable))
 
 
@@ -87,13 +114,16 @@ def _is_open(event: Event) -> bool:
     return event.certainty is not None and event.certainty != "certain"
 
 
-def shed_gaps(source: str, items: Iterable[Any], received_ms: int) -> tuple[Gap, ...]:
+def shed_gaps(source: str, items: Iterable[msgspec.Raw], received_ms: int) -> tuple[Gap, ...]:
     """The gaps that a sender tells of in `sender_shed` events: `from_ms`, `to_ms` and counts by class."""
-    return tuple(
-        _shed_gap(source, item, received_ms)
-        for item in items
-        if isinstance(item, dict) and item.get("event") in SHED_EVENTS
-    )
+    found = []
+    for raw in map(bytes, items):
+        if _SHED in raw:
+            with contextlib.suppress(DecodeError):  # it is in quarantine
+                item = load_json(raw, "stream item")
+                if isinstance(item, dict) and item.get("event") in SHED_EVENTS:
+                    found.append(_shed_gap(source, item, received_ms))
+    return tuple(found)
 
 
 def _shed_gap(source: str, item: dict[str, Any], received_ms: int) -> Gap:

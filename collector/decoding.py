@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
-from collector.batching import Gathered, gather
-from collector.wire.stream import decode_stream_items
+import msgspec
+
+from collector.batching import Gathered, read_batch
 from domain.events import Decoded
 
 LONG_ITEMS = 100
@@ -21,11 +21,11 @@ LONG_BYTES = 131_072
 _THREAD = ThreadPoolExecutor(max_workers=1, thread_name_prefix="decode")
 
 
-async def decode_items(items: list[Any], received_ms: int) -> Gathered:
+async def decode_items(items: list[msgspec.Raw], received_ms: int) -> Gathered:
     """Read the items of one stream batch."""
 
     def act() -> Gathered:
-        return gather(decode_stream_items(items, received_ms=received_ms))
+        return read_batch(items, received_ms=received_ms)
 
     if len(items) <= LONG_ITEMS:
         return act()

@@ -47,6 +47,10 @@ _NOT_SECRETS = _words(
 _QUERY_NAMES = frozenset({"code", "state", "key", "auth"})
 """Secret in a query string only: an OAuth 2 code, and what people call their key."""
 
+_HARMLESS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-,;()*"
+_TELLING_NAMES = frozenset(("cache_key", "limits", "querystring"))
+"""Their values are read in ways of their own."""
+
 _CREDENTIALS = ("credential", "secret", "token", "session", "authorization_code")
 """Collections with one of these in their name keep credentials: `keyauth_credentials`, `jwt_secrets`."""
 _OF_CREDENTIALS = _words(
@@ -95,6 +99,24 @@ def is_secret_name(name: str, extra: Collection[str] = ()) -> bool:
     if len(name) > MAX_KEPT_NAME_CHARS:
         return _is_secret(name) or (bool(extra) and _is_extra(name, extra))
     return _is_kept_secret(name) or (bool(extra) and _is_extra(name, extra))
+
+
+def is_plain_name(name: str) -> bool:
+    """True when this name says nothing of its value: `redact` sees the value only."""
+    return name not in _TELLING_NAMES and not is_secret_name(name)
+
+
+def is_plain(text: bytes) -> bool:
+    """True only for a JSON text, quotes included, that `redact` leaves alone for sure; no says nothing.
+
+    Whatever is masked needs a space, `=`, `%`, `+`, a quote or a brace in the text, or `//`, `s:` or `eyJ`
+    with a dot: so says every search below. 0.2 us, where `redact` takes 2: most new texts of a log entry are
+    ids, words and paths.
+    """
+    left = text.translate(None, _HARMLESS)
+    if left == b'""':
+        return True
+    return not left.strip(b'"/.:') and b"//" not in text and b"s:" not in text and b"eyJ" not in text
 
 
 def _is_secret(name: str) -> bool:

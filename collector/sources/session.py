@@ -15,7 +15,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import Any
+
+import msgspec
 
 from collector.tokens import may_send_as
 from collector.wire.stream import (
@@ -87,7 +88,7 @@ class Store:
     """Decode and store these items; `first` is the number of the first one. Then call `stored`."""
 
     first: int
-    items: list[Any]
+    items: list[msgspec.Raw]
 
     @property
     def upto(self) -> int:

@@ -18,16 +18,19 @@ from typing import Any, TypeVar
 import msgspec
 
 from collector.wire.fields import fingerprint, integer, text
-from collector.wire.http_log import Seen, decode_log_entry
-from collector.wire.json_bytes import tidied
+from collector.wire.http_log import add_log_entry
+from collector.wire.json_bytes import load_json, tidied
 from collector.wire.own_events import columns_of, decode_own_event
-from collector.wire.payloads import quarantined_value
+from collector.wire.parties import Reading, Seen
+from collector.wire.payloads import quarantined
+from collector.wire.raw_json import RawJson, as_raw
 from collector.wire.times import instant_ms
 from domain.errors import DecodeError, excerpt
 from domain.events import Decoded, EntitySeen, NodeSeen, PluginSeen, Traffic
 from domain.redaction import redact
 
 WHERE = "stream item"
+HTTP_LOG = "http-log"
 UNREADABLE = "unreadable"
 MOST_REQUESTS = 10**9
 """Per item and status: more in a few seconds is no count."""
@@ -36,19 +39,61 @@ _TRAFFIC = ("node", "ip", "consumer_id", "consumer", "service_id", "service", "r
 _Record = TypeVar("_Record", EntitySeen, PluginSeen, NodeSeen)
 
 
+class _Outside(msgspec.Struct):
+    """What an item says of itself, and where its log entry lies."""
+
+    kind: Any = None
+    node: Any = None
+    entry: msgspec.Raw = msgspec.Raw()
+
+
+_OUTSIDE = msgspec.json.Decoder(_Outside)
+
+
 def decode_item(item: Any, *, received_ms: int, place: str = "0", seen: Seen | None = None) -> Decoded:
     """Read one item; a bad one gives a `Decoded` with one `Quarantined`.
 
     Args:
-        item: The JSON value.
+        item: Its JSON, or the value.
         received_ms: When it arrived.
         place: Its place in its message, for the id of an event that comes without one.
         seen: Names that other items of the same message have told already.
     """
+    reading = Reading(Decoded(), received_ms, {} if seen is None else seen)
+    add_item(reading, item, place)
+    return reading.decoded
+
+
+def add_item(reading: Reading, item: Any, place: int | str) -> None:
+    """Read one item of a message into it; a bad one adds one `Quarantined`."""
+    decoded = reading.decoded
+    decoded.entries += 1
     try:
-        return read_item(item, received_ms=received_ms, place=f"{received_ms}:{place}", seen=seen)
+        raw = as_raw(item, WHERE)
+        if not _add_log_item(reading, raw, WHERE):
+            at_ms, value = reading.received_ms, load_json(bytes(raw), WHERE)
+            decoded.take(read_item(value, received_ms=at_ms, place=f"{at_ms}:{place}", seen=reading.seen))
+            decoded.entries -= 1
     except DecodeError as error:
-        return Decoded(entries=1, quarantined=[quarantined_value(str(error), item)])
+        is_raw = isinstance(item, bytes | msgspec.Raw)
+        raw = bytes(item) if is_raw else b"(nested too deeply to be shown)"
+        decoded.quarantined.append(quarantined(str(error), raw))
+
+
+def _add_log_item(reading: Reading, raw: RawJson, where: str) -> bool:
+    """Read a log entry in its envelope; False for everything else."""
+    try:
+        outside = _OUTSIDE.decode(raw)
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    if outside.kind != HTTP_LOG:
+        return False
+    entry = outside.entry or msgspec.Raw(b"null")
+    try:
+        add_log_entry(reading, entry, "", text(outside.node))
+    except DecodeError as error:
+        raise DecodeError(f"{where} http-log", error.problem) from None
+    return True
 
 
 def read_item(
@@ -69,14 +114,10 @@ def read_item(
     if not isinstance(item, dict):
         raise DecodeError(where, "expected an object")
     kind = item.get("kind")
-    if kind == "http-log":
-        return decode_log_entry(
-            item.get("entry"),
-            received_ms=received_ms,
-            node=text(item.get("node")),
-            where=f"{where} http-log",
-            seen=seen,
-        )
+    if kind == HTTP_LOG:
+        reading = Reading(Decoded(entries=1), received_ms, {} if seen is None else seen)
+        _add_log_item(reading, as_raw(item, where), where)
+        return reading.decoded
     if kind == "totals":
         return _totals(item, received_ms, where)
     if kind == "entity":

@@ -48,15 +48,20 @@ def load_json(raw: bytes, where: str) -> Any:
         raise DecodeError(where, f"not JSON ({error.msg}, at byte {error.pos}): {found}") from None
 
 
-def tidied(value: Any, where: str) -> Any:
+def tidied(value: Any, where: str, depth: int = 1) -> Any:
     """The same value, within our bounds and with NUL characters replaced; itself where nothing is amiss.
+
+    Args:
+        value: Of JSON.
+        where: For messages.
+        depth: How deep it lies in its message; 1 is the message itself.
 
     Raises:
         DecodeError: Nested deeper than 32 levels, or a whole number past 64 bits.
     """
-    if isinstance(value, dict | list) and _is_tidy(value, 1):
+    if isinstance(value, dict | list) and _is_tidy(value, depth):
         return value
-    return _tidied(value, where, 1)
+    return _tidied(value, where, depth)
 
 
 def _is_tidy(value: Any, depth: int) -> bool:

@@ -6,6 +6,8 @@ from typing import Any
 
 import orjson
 
+from collector.wire.masked_json import masked_object
+from collector.wire.raw_json import RawJson
 from domain.events import Quarantined
 from domain.redaction import redact, redact_text
 
@@ -25,6 +27,16 @@ def payload_of(value: Any) -> bytes:
         value: JSON that went through `json_bytes.tidied`.
     """
     return encode_payload(redact(value))
+
+
+def payload_of_object(raw: RawJson, where: str) -> bytes:
+    """The same for a JSON object that nobody has read yet: a tenth of the time where most of it came before.
+
+    Raises:
+        DecodeError: Nested deeper than our bounds, or a whole number past 64 bits.
+    """
+    data = masked_object(raw, where)
+    return data if len(data) <= MAX_PAYLOAD_BYTES else encode_payload(orjson.loads(data))
 
 
 def encode_payload(value: Any) -> bytes:

@@ -15,9 +15,10 @@ from typing import Annotated, Any
 
 import msgspec
 
-from collector.wire.http_log import Seen
 from collector.wire.items import decode_item
 from collector.wire.json_bytes import load_json
+from collector.wire.parties import Seen
+from collector.wire.raw_json import checked
 from domain.errors import DecodeError
 from domain.events import Decoded
 
@@ -60,7 +61,8 @@ class BatchFrame(msgspec.Struct, frozen=True, kw_only=True, tag_field="t", tag="
     """Events in the sender's order; the first one has number `first`."""
 
     first: Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
-    events: list[Any]
+    events: list[msgspec.Raw]
+    """Their JSON, which nobody has read yet."""
 
 
 class DeadSeq(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,6 +78,11 @@ class Ack(msgspec.Struct, frozen=True, kw_only=True, tag_field="t", tag="ack", o
     upto: Sequence
     window: Sequence
     dead: tuple[DeadSeq, ...] = ()
+
+
+WHERE = "stream frame"
+_OF_CLIENTS = msgspec.json.Decoder(Hello | BatchFrame)
+_OF_SERVERS = msgspec.json.Decoder(Welcome | Ack)
 
 
 def encode_hello(frame: Hello) -> bytes:
@@ -104,7 +111,7 @@ def decode_client_frame(raw: bytes | str) -> Hello | BatchFrame:
     Raises:
         DecodeError: Not JSON, not one of a sender's frames, or a field out of bounds.
     """
-    frame: Hello | BatchFrame = _decode(raw, Hello | BatchFrame)
+    frame: Hello | BatchFrame = _decode(raw, _OF_CLIENTS)
     return frame
 
 
@@ -114,7 +121,7 @@ def decode_server_frame(raw: bytes | str) -> Welcome | Ack:
     Raises:
         DecodeError: Not JSON, not one of a collector's frames, or a field out of bounds.
     """
-    frame: Welcome | Ack = _decode(raw, Welcome | Ack)
+    frame: Welcome | Ack = _decode(raw, _OF_SERVERS)
     return frame
 
 
@@ -122,13 +129,15 @@ def _encode(frame: msgspec.Struct) -> bytes:
     return msgspec.json.encode(frame)
 
 
-def _decode(raw: bytes | str, types: Any) -> Any:
+def _decode(raw: bytes | str, decoder: msgspec.json.Decoder[Any]) -> Any:
     data = raw.encode("utf-8", "surrogatepass") if isinstance(raw, str) else raw
-    value = load_json(data, "stream frame")
     try:
-        return msgspec.convert(value, types)
-    except msgspec.ValidationError as error:
-        raise DecodeError("stream frame", _lower_first(str(error))) from None
+        return decoder.decode(checked(data, WHERE))
+    except (msgspec.DecodeError, RecursionError) as error:
+        load_json(data, WHERE)  # says what is wrong with it, where it is no JSON at all
+        if isinstance(error, msgspec.ValidationError):
+            raise DecodeError(WHERE, _lower_first(str(error))) from None
+        raise DecodeError(WHERE, "nested too deeply") from None
 
 
 def _lower_first(text: str) -> str:

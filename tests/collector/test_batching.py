@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from collector.batching import dead_items, gather, group_length, may_settle, shed_gaps, weight
@@ -79,10 +81,15 @@ def test_only_open_questions_and_new_plugins_call_for_another_judgement(
     assert may_settle(decoded) is expected
 
 
+def raw(value: Any) -> msgspec.Raw:
+    """As a batch holds it."""
+    return msgspec.Raw(json.dumps(value).encode())
+
+
 def test_a_sender_that_dropped_something_leaves_a_gap() -> None:
     item = {"kind": "cluster", "event": "sender_shed", "from_ms": 5, "to_ms": 9, "shed": {"cache": 3}}
 
-    (gap,) = shed_gaps("gw-1/0", [item], 100)
+    (gap,) = shed_gaps("gw-1/0", [raw(item)], 100)
 
     assert (gap.source, gap.from_ms, gap.to_ms, gap.cause) == ("gw-1/0", 5, 9, "the sender dropped 3 cache")
 
@@ -98,11 +105,14 @@ def test_a_sender_that_dropped_something_leaves_a_gap() -> None:
     ],
 )
 def test_a_strange_report_of_drops_still_gives_a_gap(fields: dict[str, Any], span: tuple[int, int]) -> None:
-    (gap,) = shed_gaps("s", [{"event": "sender_shed", **fields}], 100)
+    (gap,) = shed_gaps("s", [raw({"event": "sender_shed", **fields})], 100)
 
     assert (gap.from_ms, gap.to_ms) == span
     assert gap.cause == "the sender dropped an unknown number of events"
 
 
 def test_other_items_leave_no_gap() -> None:
-    assert shed_gaps("s", [{"event": "node_heartbeat"}, 7, None, "sender_shed"], 100) == ()
+    items = [raw({"event": "node_heartbeat"}), raw(7), raw(None), raw("sender_shed")]
+    unreadable = msgspec.Raw(b'{"event":"sender_shed","n":1e999}')
+
+    assert shed_gaps("s", [*items, unreadable], 100) == ()

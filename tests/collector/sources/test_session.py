@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from collector.sources.session import (
@@ -37,6 +38,11 @@ def streaming(acked: int = 0) -> Session:
     return session
 
 
+def store(first: int, *numbers: int) -> Store:
+    """The command to store items as `batch` makes them."""
+    return Store(first, [msgspec.Raw(b'{"n": %d}' % number) for number in numbers])
+
+
 def frames(commands: list[Any]) -> list[Any]:
     return [json.loads(command.frame) for command in commands if isinstance(command, Send)]
 
@@ -59,7 +65,7 @@ def test_batches_are_stored_in_order_and_acknowledged_together() -> None:
     session.stored(3)
     session.stored(5, [DeadSeq(seq=4, why="no kind")])
 
-    assert commands == [Store(1, [{"n": 1}, {"n": 2}, {"n": 3}]), Store(4, [{"n": 4}, {"n": 5}])]
+    assert commands == [store(1, 1, 2, 3), store(4, 4, 5)]
     assert [command.upto for command in commands if isinstance(command, Store)] == [3, 5]
     assert frames(session.acknowledge()) == [
         {"t": "ack", "upto": 5, "window": 10, "dead": [{"seq": 4, "why": "no kind"}]}
@@ -71,7 +77,7 @@ def test_what_is_known_already_is_not_stored_again() -> None:
     session = streaming(acked=3)
 
     assert session.receive(batch(1, 3)) == []
-    assert session.receive(batch(2, 4)) == [Store(4, [{"n": 4}, {"n": 5}])]
+    assert session.receive(batch(2, 4)) == [store(4, 4, 5)]
     assert session.receive(batch(4, 2)) == []
     assert session.acked == 3
 
@@ -99,14 +105,14 @@ def test_a_sender_that_lost_events_gets_a_gap_before_its_welcome() -> None:
     session.receive(hello(oldest=10, next=12))
     session.know_cursor(4)
     assert frames(session.gap_stored(9))[0]["acked"] == 9
-    assert session.receive(batch(10, 2)) == [Store(10, [{"n": 10}, {"n": 11}])]
+    assert session.receive(batch(10, 2)) == [store(10, 10, 11)]
 
 
 def test_a_sender_may_fill_its_window_and_no_more() -> None:
     session = streaming()
     session.receive(batch(1, 5))
 
-    assert session.receive(batch(6, 5)) == [Store(6, [{"n": n} for n in range(6, 11)])]
+    assert session.receive(batch(6, 5)) == [store(6, *range(6, 11))]
     assert session.receive(batch(11, 1)) == [Close(4429, "more than 10 events unacknowledged; retry_ms=1000")]
 
 
@@ -116,7 +122,7 @@ def test_acknowledged_events_open_the_window_again() -> None:
     session.receive(batch(6, 5))
     session.stored(5)
 
-    assert session.receive(batch(11, 5)) == [Store(11, [{"n": n} for n in range(11, 16)])]
+    assert session.receive(batch(11, 5)) == [store(11, *range(11, 16))]
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ class Disk:
 
     def store(self, command: Store) -> None:
         """Commit one batch."""
-        self.items += [item["n"] for item in command.items]
+        self.items += [json.loads(bytes(item))["n"] for item in command.items]
         self.cursor = command.upto
 
     def store_gap(self, command: StoreGap) -> None:

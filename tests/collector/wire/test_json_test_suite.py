@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 import pytest
 
-from collector.batching import gather
+from collector.batching import read_batch
 from collector.playing import Player
 from collector.recording import Recording
 from collector.sources.session import Close, Limits, Session, Store
@@ -24,7 +24,6 @@ from collector.wire.generic import decode_generic
 from collector.wire.http_log import decode_http_log
 from collector.wire.payloads import quarantined
 from collector.wire.recorded import decode_recorded
-from collector.wire.stream import decode_stream_items
 from domain.errors import DecodeError, excerpt
 from domain.events import Decoded
 from tests.collector.wire.test_hostile_input import check_storable
@@ -68,7 +67,13 @@ def by_stream(body: bytes) -> Decoded:
             assert command.code == 4400
             raise DecodeError("stream frame", command.reason)
         assert isinstance(command, Store)
-        whole.take(gather(decode_stream_items(command.items, received_ms=NOW_MS)).decoded)
+        gathered = read_batch(command.items, received_ms=NOW_MS)
+        for _, why in gathered.unreadable:
+            if why.startswith(
+                "stream item: not JSON ("
+            ):  # a number too big for a float: its item is set aside
+                raise DecodeError("stream frame", why.removeprefix("stream item: "))
+        whole.take(gathered.decoded)
     return whole
 
 
