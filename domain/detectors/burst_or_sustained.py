@@ -75,7 +75,8 @@ def _micro(scene: Scene, values: Values, subject: Subject) -> Finding | None:
 def _burst(scene: Scene, values: Values, subject: Subject) -> Finding | None:
     first = scene.first_slot(LOOK_BACK_S)
     refused = refusals_by_slot(subject, first, scene.slot)
-    requests = subject.track.series(first, scene.slot)
+    # some refusals are told of without the request: whoever was refused had asked
+    requests = [max(pair) for pair in zip(subject.track.series(first, scene.slot), refused, strict=True)]
     peak = max(range(len(refused)), key=refused.__getitem__)
     top = requests[peak]
     if requests[-1] > QUIET_SHARE * top:

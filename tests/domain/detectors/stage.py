@@ -115,13 +115,14 @@ class Stage:
         service: str | None = "orders",
         limit: Limit | None = None,
         refused: bool = False,
+        aside: bool = False,
         unauthorized: bool = False,
         failed: bool = False,
     ) -> None:
-        """Count `n` requests that came at a moment."""
+        """Count `n` requests that came at a moment; of refusals told `aside` the requests are not counted."""
         outcome = Outcome.PASSED
         if refused:
-            outcome = Outcome.REFUSED
+            outcome = Outcome.REFUSED_ASIDE if aside else Outcome.REFUSED
         elif unauthorized:
             outcome = Outcome.UNAUTHORIZED
         elif failed:

@@ -18,6 +18,15 @@ def test_most_refusals_within_half_a_minute_and_quiet_after_is_a_burst() -> None
     assert found.from_ms == START_MS + 10_000
 
 
+def test_refusals_that_are_told_of_without_their_requests_are_a_burst_once_they_stop() -> None:
+    """An event hook tells of refusals only. Whoever was refused had asked."""
+    stage = Stage()
+    stage.every(10, 30, 200, consumer="batch", refused=True, aside=True)
+
+    assert stage.see("burst_or_sustained", 25) == []
+    assert [found.count for found in stage.see("burst_or_sustained", 50)] == [400]
+
+
 def test_a_burst_is_not_called_one_while_it_lasts() -> None:
     stage = Stage()
     stage.every(-120, 0, 3, consumer="batch")
