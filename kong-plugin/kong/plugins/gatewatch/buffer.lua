@@ -1,6 +1,7 @@
 -- What waits to be sent and what waits to be acknowledged, of one worker. Bounded; sheds the least important first.
 --
--- Items are JSON text, encoded when they are pushed, so that `bytes` is what they really take.
+-- Items are JSON text, encoded when they are pushed, so that `bytes` is what they really take. They lie in pages of
+-- plain memory; the queues hold their refs.
 -- An item gets its sequence number when it is first put into a frame: only what never left can be shed, and the
 -- numbers have no holes. After a reconnect `rewind` goes back to the collector's cursor and the same items go out
 -- again under the same numbers.
@@ -10,18 +11,21 @@
 -- one more important than the newcomer: then the newcomer goes. What went is counted by class.
 
 
+local ffi = require "ffi"
+local pages = require "kong.plugins.gatewatch.pages"
 local ring = require "kong.plugins.gatewatch.ring"
 
 
-local concat = table.concat
+local copy = ffi.copy
 local floor = math.floor
 local ipairs = ipairs
 local min = math.min
 local next = next
 local setmetatable = setmetatable
+local text_of = ffi.string
 
 
-local PLACE_BYTES = 64 -- a string's header and its slot in a table (LuaJIT, 64 bit)
+local PLACE_BYTES = 64 -- slots in two or three queues, and what a page loses at its end
 local FLOOD_SAMPLE = 16
 local FRAME_OVERHEAD_BYTES = 64 -- {"t":"batch","first":9007199254740991,"events":[]}
 
@@ -31,6 +35,11 @@ local RANKS = {}
 for rank, class in ipairs(CLASSES) do
   RANKS[class] = rank
 end
+
+
+local length_of = pages.length
+local bytes_of = ffi.typeof("uint8_t[?]")
+local frame, frame_size = bytes_of(32768), 32768 -- where frames are put together
 
 
 local _M = { CLASSES = CLASSES }
@@ -45,12 +54,13 @@ function _M.new(max_events, max_bytes)
   return setmetatable({
     max_events = max_events,
     max_bytes = max_bytes,
+    pages = pages.new(),
     queues = queues,
     events = 0,
     bytes = 0,
     pending = 0,
     flooded = 0,
-    texts = ring.new(), -- in flight, from `oldest` to `next - 1`
+    refs = ring.new(), -- in flight, from `oldest` to `next - 1`
     ranks = ring.new(),
     oldest = 1, -- the lowest number still held
     next = 1, -- the number the next new item will get
@@ -85,6 +95,15 @@ local function is_over(self, size)
 end
 
 
+local function shed_oldest(self, rank)
+  local ref = pop(self, rank)
+  self.bytes = self.bytes - length_of(ref) - PLACE_BYTES
+  self.events = self.events - 1
+  self.pages:free(ref)
+  count_shed(self, CLASSES[rank], 1)
+end
+
+
 -- Take an item in. Returns false when it was shed itself.
 function _M:push(class, text)
   local rank = RANKS[class] or RANKS.plugin
@@ -95,11 +114,14 @@ function _M:push(class, text)
       count_shed(self, CLASSES[rank], 1)
       return false
     end
-    self.bytes = self.bytes - #pop(self, victim) - PLACE_BYTES
-    self.events = self.events - 1
-    count_shed(self, CLASSES[victim], 1)
+    shed_oldest(self, victim)
   end
-  self.queues[rank]:push(text)
+  local ref = self.pages:put(rank, text)
+  if not ref then
+    count_shed(self, CLASSES[rank], 1)
+    return false
+  end
+  self.queues[rank]:push(ref)
   self.events = self.events + 1
   self.bytes = self.bytes + size
   self.pending = self.pending + 1
@@ -140,20 +162,38 @@ function _M:take_shed()
 end
 
 
--- The text with this number; a waiting item gets it now. Nil when nothing waits.
-local function text_at(self, seq)
+-- The ref of the item with this number; a waiting item gets it now. Nil when nothing waits.
+local function ref_at(self, seq)
   if seq < self.next then
-    return self.texts:at(seq - self.oldest)
+    return self.refs:at(seq - self.oldest)
   end
   local rank = first_waiting(self, #CLASSES, 1, -1)
   if not rank then
     return nil
   end
-  local text = pop(self, rank)
-  self.texts:push(text)
+  local ref = pop(self, rank)
+  self.refs:push(ref)
   self.ranks:push(rank)
   self.next = seq + 1
-  return text
+  return ref
+end
+
+
+-- The text of the frame with `n` items from number `first`; `size` is no less than it takes.
+local function frame_of(self, first, n, size)
+  if size > frame_size then
+    frame, frame_size = bytes_of(size), size
+  end
+  local head = '{"t":"batch","first":' .. first .. ',"events":['
+  local at = #head
+  copy(frame, head, at)
+  for i = first - self.oldest, first - self.oldest + n - 1 do
+    at = at + self.pages:write(self.refs:at(i), frame + at)
+    frame[at] = 44 -- a comma, and after the last item a bracket
+    at = at + 1
+  end
+  frame[at - 1], frame[at] = 93, 125 -- ]}
+  return text_of(frame, at + 1)
 end
 
 
@@ -162,21 +202,20 @@ end
 function _M:next_frame(window, max_events, max_bytes)
   local first = self.cursor
   local room = min(max_events, window - (first - self.oldest))
-  local parts, n, size = {}, 0, FRAME_OVERHEAD_BYTES
+  local n, size = 0, FRAME_OVERHEAD_BYTES
   while n < room do
-    local text = text_at(self, first + n)
-    if not text or (n > 0 and size + #text + 1 > max_bytes) then
+    local ref = ref_at(self, first + n)
+    if not ref or (n > 0 and size + length_of(ref) + 1 > max_bytes) then
       break
     end
     n = n + 1
-    parts[n] = text
-    size = size + #text + 1
+    size = size + length_of(ref) + 1
   end
   if n == 0 then
     return nil
   end
   self.cursor = first + n
-  return '{"t":"batch","first":' .. first .. ',"events":[' .. concat(parts, ",") .. "]}", n
+  return frame_of(self, first, n, size), n
 end
 
 
@@ -188,7 +227,9 @@ function _M:ack(upto)
     return 0
   end
   for _ = 1, n do
-    self.bytes = self.bytes - #self.texts:pop() - PLACE_BYTES
+    local ref = self.refs:pop()
+    self.bytes = self.bytes - length_of(ref) - PLACE_BYTES
+    self.pages:free(ref)
     self.ranks:pop()
   end
   self.events = self.events - n
@@ -214,31 +255,42 @@ end
 
 -- Give what is in flight new numbers from 1, for a new epoch.
 function _M:renumber()
-  self.oldest, self.cursor, self.next = 1, 1, self.texts.n + 1
+  self.oldest, self.cursor, self.next = 1, 1, self.refs.n + 1
 end
 
 
--- Put another text in the place of the oldest item, which the collector will not take. Returns what was shed.
+-- Put another text in the place of the oldest item, which the collector will not take. Returns what was shed; nil when
+-- there is nothing to replace.
 function _M:replace_oldest(text)
-  if self.texts.n == 0 then
+  local ref = self.refs.n > 0 and self.pages:put(self.ranks:at(0), text)
+  if not ref then
     return nil
   end
-  self.bytes = self.bytes - #self.texts:at(0) + #text
-  self.texts:replace(0, text)
+  local old = self.refs:at(0)
+  self.bytes = self.bytes - length_of(old) + #text
+  self.pages:free(old)
+  self.refs:replace(0, ref)
   local class = CLASSES[self.ranks:at(0)]
   count_shed(self, class, 1)
   return class
 end
 
 
+local function take_out(self, ref)
+  local text = self.pages:text(ref)
+  self.pages:free(ref)
+  return text
+end
+
+
 -- Empty the buffer, most important first. Calls take(class, text) for each item.
 function _M:drain(take)
-  while self.texts.n > 0 do
-    take(CLASSES[self.ranks:pop()], self.texts:pop())
+  while self.refs.n > 0 do
+    take(CLASSES[self.ranks:pop()], take_out(self, self.refs:pop()))
   end
   for rank = #CLASSES, 1, -1 do
     while self.queues[rank].n > 0 do
-      take(CLASSES[rank], pop(self, rank))
+      take(CLASSES[rank], take_out(self, pop(self, rank)))
     end
   end
   self.oldest, self.cursor = self.next, self.next

@@ -351,11 +351,53 @@ function _M.id_in_cache_key(key)
 end
 
 
-local function mask_parameter(name, equals)
-  if equals == "" or #name > 60 or find(name, "[^%w_%.%-%[%]]") then
+local MAX_NAMES = 500 -- masked parameters kept as text, until all are forgotten
+local parameters, n_parameters = {}, 0
+
+
+local function form_parameter(name)
+  if #name > 60 or find(name, "[^%w_%.%-%[%]]") then
     return REDACTED
   end
-  return name .. "=" .. REDACTED
+  if n_parameters >= MAX_NAMES then
+    parameters, n_parameters = {}, 0
+  end
+  local text = name .. "=" .. REDACTED
+  parameters[name] = text
+  n_parameters = n_parameters + 1
+  return text
+end
+
+
+-- One parameter, `name=value`, without its value; what has no name is a value.
+local function mask_parameter(parameter)
+  local equals = find(parameter, "=", 1, true)
+  if not equals then
+    return parameter == "" and "" or REDACTED
+  elseif equals == 1 then
+    local signs, rest = match(parameter, "^(=+)(.*)$")
+    return signs .. (rest == "" and "" or REDACTED)
+  end
+  local name = sub(parameter, 1, equals - 1)
+  return parameters[name] or form_parameter(name)
+end
+
+
+-- Plain searches, which LuaJIT compiles, and no pattern, which it does not.
+local function mask_query(query)
+  local ampersand = find(query, "&", 1, true)
+  if not ampersand then
+    return mask_parameter(query)
+  end
+  local parts, n, from = {}, 0, 1
+  while ampersand do
+    n = n + 1
+    parts[n] = mask_parameter(sub(query, from, ampersand - 1))
+    from = ampersand + 1
+    ampersand = find(query, "&", from, true)
+  end
+  parts[n + 1] = mask_parameter(sub(query, from))
+  return concat(parts, "&")
 end
 
 
@@ -372,7 +414,7 @@ function _M.uri(uri)
   if not mark or mark == #uri then
     return path
   end
-  return path .. "?" .. gsub(sub(uri, mark + 1), "([^&=]+)(=?)[^&]*", mask_parameter)
+  return path .. "?" .. mask_query(sub(uri, mark + 1))
 end
 
 

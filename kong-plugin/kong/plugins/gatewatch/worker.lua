@@ -334,27 +334,30 @@ local function judge_in_hand(status, retry_after, request_id)
 end
 
 
+-- One table for all requests: nothing yields while it is used.
+local in_hand = {}
+
+
 -- What is known about the request in hand, as entries.encode asks for it. Names in ngx.ctx are those that the PDK
 -- itself reads (kong/pdk/{log,router,client}.lua, 3.4 to 3.9); each PDK call would look ngx.ctx up again.
 local function request_in_hand(ctx, status, request_id)
   local var = ngx.var
-  return {
-    id = request_id,
-    method = ngx.req.get_method(),
-    uri = var.request_uri,
-    host = var.http_host,
-    user_agent = var.http_user_agent,
-    forwarded_for = var.http_x_forwarded_for,
-    client_ip = var.remote_addr,
-    started_ms = kong.request.get_start_time(),
-    status = status,
-    source = "kong",
-    upstream_status = var.upstream_status or "",
-    headers = ngx.resp.get_headers(),
-    route = ctx.route,
-    service = ctx.service,
-    consumer = ctx.authenticated_consumer,
-  }
+  in_hand.id = request_id
+  in_hand.method = ngx.req.get_method()
+  in_hand.uri = var.request_uri
+  in_hand.host = var.http_host
+  in_hand.user_agent = var.http_user_agent
+  in_hand.forwarded_for = var.http_x_forwarded_for
+  in_hand.client_ip = var.remote_addr
+  in_hand.started_ms = kong.request.get_start_time()
+  in_hand.status = status
+  in_hand.source = "kong"
+  in_hand.upstream_status = var.upstream_status or ""
+  in_hand.headers = ngx.resp.get_headers()
+  in_hand.route = ctx.route
+  in_hand.service = ctx.service
+  in_hand.consumer = ctx.authenticated_consumer
+  return in_hand
 end
 
 
