@@ -156,7 +156,8 @@ def _seen(running: Running, rate: float, seconds: float) -> list[float]:
 
 
 def _probes(stream: Any, seconds: float) -> list[int]:
-    chance, sent, until = random.Random(1), [], time.monotonic() + seconds  # noqa: S311 - not a secret
+    chance, until = random.Random(1), time.monotonic() + seconds  # noqa: S311 - not a secret
+    sent: list[int] = []
     while time.monotonic() < until:
         sent.append(_probe(stream, len(sent) + 2))
         time.sleep(chance.uniform(0.2, 0.6))
