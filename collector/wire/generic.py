@@ -16,7 +16,7 @@ import re
 from typing import Any
 
 from collector.wire.changes import decode_change
-from collector.wire.fields import digest, text
+from collector.wire.fields import digest, shown, text
 from collector.wire.items import read_item
 from collector.wire.json_bytes import load_json, tidied
 from collector.wire.own_events import columns_of, violation
@@ -129,7 +129,8 @@ def _change(value: dict[str, Any], where: str, received_ms: int, kong_event: str
     named, _, operation = (text(kong_event) or "").partition(":")
     collection = _collection(text(value.get("entity_type")) or named)
     if collection is None:
-        raise DecodeError(where, "entity_type is missing, expected the name of a collection")
+        found = shown(value.get("entity_type"))
+        raise DecodeError(where, f"entity_type is {found}, expected the name of a collection")
     told = value if value.get("operation") or not operation else {**value, "operation": operation}
     at_ms, suspect = told_ms(value, TIMES, received_ms)
     return decode_change(
@@ -147,7 +148,7 @@ def _change(value: dict[str, Any], where: str, received_ms: int, kong_event: str
 def _collection(name: str) -> str | None:
     """Kong's name of a collection, also from the singular, or as it is."""
     plain = name.strip().lower().replace("-", "_")
-    if not re.fullmatch(r"\w{1,100}", plain) or plain in ("crud", "dao"):
+    if not re.fullmatch(r"\w{1,100}", plain, re.ASCII) or plain in ("crud", "dao"):
         return None
     return _COLLECTION_OF.get(plain.removesuffix("s"), plain + "s" if plain in _SINGULAR else plain)
 

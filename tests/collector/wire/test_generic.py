@@ -171,7 +171,7 @@ def test_no_secret_of_an_alert_is_kept() -> None:
         ({"operation": "update"}, "event: entity_type is missing, expected the name of a collection"),
         (
             {"entity_type": "<b>", "operation": "update", "entity": {"id": "1"}},
-            "event: entity_type is missing, expected the name of a collection",
+            "event: entity_type is '<b>', expected the name of a collection",
         ),
         (
             {"entity_type": "services", "operation": "update"},
