@@ -6,7 +6,8 @@ Two real servers on copies of one file: `streamlit run dashboard.py`, and bench/
 same questions and shows them with Streamlit's own elements. Sessions speak Streamlit's WebSocket as a browser
 does. First one session asks each server in turn to run the page of one consumer, each time another one: the
 processor time of the server for one run. Then so many sessions at once, each running its page every few
-seconds: the time from asking to the end of the run.
+seconds: the time from asking to the end of the run. In between, what an hour of one session's runs adds to
+the server's memory.
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ from domain.windows import DAY_MS
 
 EVENTS, DAYS = 200_000, 10
 RUN_LIMIT_S = 60.0
+HOUR_RUNS = 360
+"""A page that is looked at runs again every ten seconds."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,6 +145,23 @@ async def _in_turn(servers: list[Served], reruns: int) -> dict[str, tuple[float,
     return {name: (cpu_s[name] / reruns, wall_s[name] / reruns) for name in cpu_s}
 
 
+async def _hour(served: Served) -> tuple[float, float]:
+    """Memory of the server before and after an hour's runs of one session, MiB; caches were filled before."""
+    async with _session(served) as session:
+        for consumer in range(60):
+            await session.rerun(consumer % 20)
+        before = _resident_mib(served.pid)
+        for run in range(HOUR_RUNS):
+            await session.rerun(run % 20)
+        return before, _resident_mib(served.pid)
+
+
+def _resident_mib(pid: int) -> float:
+    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    (line,) = (line for line in status.splitlines() if line.startswith("VmRSS:"))
+    return int(line.split()[1]) / 1024
+
+
 async def _at_once(
     served: Served, sessions: int, every_s: float, seconds: float
 ) -> tuple[list[float], float]:
@@ -179,6 +199,9 @@ def main(arguments: list[str]) -> None:
         for side, (cpu_s, wall_s) in cost.items():
             print(f"{side:6} one run: {cpu_s * 1000:6.1f} ms CPU, {wall_s * 1000:6.1f} ms until it ended")
         print(f"ours / plain, CPU: {cost['ours'][0] / cost['plain'][0]:.2f}")
+        for served in servers:
+            before, after = asyncio.run(_hour(served))
+            print(f"{served.name:6} memory over {HOUR_RUNS} runs: {before:.0f} to {after:.0f} MiB")
         for served in servers:
             seconds = 3 * options.every
             took, spent_s = asyncio.run(_at_once(served, options.sessions, options.every, seconds))
