@@ -30,7 +30,7 @@ test-fast: .venv/dev.stamp ## Only the tests without processes and browsers
 test-e2e: .venv/dev.stamp ## Tests with real processes and a real browser
 	@scripts/chromium
 	@kong-plugin/test setup
-	$(BIN)/python -m pytest -m "e2e and not slow and not shown" -n 2 --dist loadfile
+	$(BIN)/python -m pytest -m "e2e and not slow and not shown" -n 3 --dist loadfile --no-loadscope-reorder
 	$(BIN)/python -m pytest -m "e2e and shown and not slow" -s
 
 test-plugin: ## The Kong plugin's own checks: style, specs, a real nginx

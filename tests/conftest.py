@@ -30,6 +30,23 @@ BROWSERS = (
 )
 
 
+LONGEST = (
+    "test_screenshots.py",
+    "test_live_page.py",
+    "test_changes.py",
+    "test_node_killed.py",
+    "test_hostile_names.py",
+    "test_plugin_e2e.py",
+)
+"""Files that take longest: they begin first, so that none of them is waited for at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first; `--no-loadscope-reorder` keeps that order when files are shared out."""
+    place = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.name, len(place)))
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The project's top folder."""
