@@ -71,7 +71,9 @@ def entries_of(mix: str) -> list[dict[str, Any]]:
     return [as_plugin_entry(entry) for entry in found] if mix == "plugin" else found
 
 
-def frames(entries: list[dict[str, Any]], wanted: int) -> Iterator[tuple[int, bytes]]:
+def frames(
+    entries: list[dict[str, Any]], wanted: int, size: int = FRAME_ITEMS
+) -> Iterator[tuple[int, bytes]]:
     """(received at, frame) until `wanted` entries were given; every time round is new traffic, later."""
     span_ms = entries[-1]["started_at"] - entries[0]["started_at"] + 1_000
     first, waiting = 1, []
@@ -82,7 +84,7 @@ def frames(entries: list[dict[str, Any]], wanted: int) -> Iterator[tuple[int, by
         entry["request"] = {**entry["request"], "id": request_id}
         entry["started_at"] += again * span_ms
         waiting.append({"kind": "http-log", "id": request_id, "node": NODE, "entry": entry})
-        if len(waiting) == FRAME_ITEMS or number == wanted - 1:
+        if len(waiting) == size or number == wanted - 1:
             frame = {"t": "batch", "first": first, "events": waiting}
             yield entry["started_at"] + 50, orjson.dumps(frame)
             first, waiting = first + len(waiting), []

@@ -34,6 +34,7 @@ from collector.sources.stream import StreamServer
 from collector.tls import server_context
 from collector.tokens import Tokens, read_secret_file, read_tokens
 from collector.trail import note_settings
+from collector.turns import take_short_turns
 from collector.writer import Writer
 from domain.errors import DeadlineExceeded, StoreError
 from settings import Settings, SettingValueError, load_settings
@@ -74,6 +75,7 @@ def collect(arguments: list[str]) -> int:
     settings = load_settings(vars(collector_parser().parse_args(arguments)))
     log_to_stderr()
     look_rarely()
+    take_short_turns()
     tokens = read_tokens(settings.token_file)
     secret = None
     if settings.event_hook_secret_file:

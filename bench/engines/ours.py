@@ -76,12 +76,19 @@ class Gatewatch:
             self._frames.append((self._next - 1, frame))
 
     def feed(self) -> None:
-        """Send within the window that the collector grants, until the last is acknowledged."""
-        for last, frame in self._frames:
+        """Send what was prepared."""
+        self.feed_frames(self._frames)
+
+    def feed_frames(self, frames: list[tuple[int, bytes]]) -> None:
+        """Send (number of the last event, frame) within the window that the collector grants.
+
+        Returns when the last is acknowledged.
+        """
+        for last, frame in frames:
             while last - self._acked > self._window:
                 self._take_ack()
             self._socket.send(frame, text=True)
-        while self._acked < self._next - 1:
+        while self._acked < frames[-1][0]:
             self._take_ack()
 
     def _take_ack(self) -> None:

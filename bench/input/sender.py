@@ -21,7 +21,8 @@ from bench.input.shapes import as_plugin_entry, trace_entries
 TICK_S = 0.02
 FRAME_ITEMS = 100
 DRAIN_LIMIT_S = 60.0
-_ID, _AT = b"@@@@@@@@-0000-4000-8000-000000000000", b"1111111111111"
+_ID, _AT = b"@@@@@@@@$$$$$$$$$$$$$$$$$$$$$$$$", b"1111111111111"
+"""A request id as Kong makes them, 32 hexadecimal digits: a number, and what is the sender's own."""
 
 
 class Sent(NamedTuple):
@@ -34,24 +35,29 @@ class Sent(NamedTuple):
     """For each frame: from when it was due to its acknowledgement, waiting for the window included."""
 
 
-def sending(url: str, rate: float, seconds: float) -> tuple[ProcessPoolExecutor, Future[Sent]]:
+def sending(
+    url: str, rate: float, seconds: float, source: str = "load"
+) -> tuple[ProcessPoolExecutor, Future[Sent]]:
     """Start one; `rate` 0 is as fast as the collector grants. Shut the pool down when the future is done."""
     pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
-    return pool, pool.submit(_send, url, rate, seconds)
+    return pool, pool.submit(_send, url, rate, seconds, source)
 
 
-def _send(url: str, rate: float, seconds: float) -> Sent:
-    return asyncio.run(_Sender(url, rate, seconds).run())
+def _send(url: str, rate: float, seconds: float, source: str) -> Sent:
+    return asyncio.run(_Sender(url, rate, seconds, source).run())
 
 
 def _items() -> Iterator[Callable[[int, int], bytes]]:
+    own = uuid.uuid4().hex[8:].encode()
     templates = []
     for entry in trace_entries(refusals_only=True)[:1_000]:
         made = as_plugin_entry(entry)
         made["request"]["id"] = _ID.decode()
         made["started_at"] = int(_AT)
         templates.append(
-            orjson.dumps({"kind": "http-log", "id": _ID.decode(), "node": "bench", "entry": made})
+            orjson.dumps({"kind": "http-log", "id": _ID.decode(), "node": "bench", "entry": made}).replace(
+                _ID[8:], own
+            )
         )
     for template in itertools.cycle(templates):
         yield lambda number, at_ms, template=template: template.replace(  # type: ignore[misc]
@@ -60,8 +66,8 @@ def _items() -> Iterator[Callable[[int, int], bytes]]:
 
 
 class _Sender:
-    def __init__(self, url: str, rate: float, seconds: float) -> None:
-        self._url, self._rate, self._seconds = url, rate, seconds
+    def __init__(self, url: str, rate: float, seconds: float, source: str) -> None:
+        self._url, self._rate, self._seconds, self._source = url, rate, seconds, source
         self._items = _items()
         self._next = 1
         self._acked = self._window = 0
@@ -74,7 +80,14 @@ class _Sender:
         async with connect(self._url, max_size=None, **options) as stream:  # type: ignore[arg-type]
             epoch = uuid.uuid4().hex
             node = {"id": "bench", "hostname": "bench", "version": "3.9.3"}
-            hello = {"t": "hello", "source": "load", "epoch": epoch, "oldest": 1, "next": 1, "node": node}
+            hello = {
+                "t": "hello",
+                "source": self._source,
+                "epoch": epoch,
+                "oldest": 1,
+                "next": 1,
+                "node": node,
+            }
             await stream.send(orjson.dumps(hello), text=True)
             self._window = int(orjson.loads(await stream.recv())["window"])
             hearing = asyncio.create_task(self._hear(stream))

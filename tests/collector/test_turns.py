@@ -1,0 +1,20 @@
+"""How often threads take turns."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from collector.turns import TURN_S, take_short_turns
+
+
+def test_turns_are_short_from_then_on() -> None:
+    before_s = sys.getswitchinterval()
+    try:
+        take_short_turns()
+
+        assert sys.getswitchinterval() == pytest.approx(TURN_S)
+        assert before_s > TURN_S
+    finally:
+        sys.setswitchinterval(before_s)
