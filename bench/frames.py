@@ -3,10 +3,10 @@
     python -m bench frames -- [--events 20000] [--rounds 4]
 
 Both sides are servers in processes of their own, on real sockets, and the same sender feeds them in turns
-from this process, the very same frames: refusals of a recorded trace as our Kong plugin sends them. Ours decodes,
-redacts, tells duplicates apart, stores with every total and `synchronous=FULL`, and acknowledges after the
-commit; its sender keeps to the window that it grants. The bare one reads each frame with `orjson.loads`,
-keeps nothing, and answers the last.
+from this process, the very same frames: refusals of a recorded trace as our Kong plugin sends them. Ours
+decodes, redacts, tells duplicates apart, stores with every total and `synchronous=FULL`, and acknowledges
+after the commit; its sender keeps to the window that it grants. The bare one reads each frame with
+`orjson.loads`, keeps nothing, and answers the last.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ class Bare:
         wait_until(lambda: answers(f"http://127.0.0.1:{port}/healthz"), "the bare server")
         self._socket: ClientConnection = connect(f"ws://127.0.0.1:{port}", proxy=None, compression=None)
 
-    def feed(self, sent: list[tuple[int, bytes]]) -> None:
+    def feed_frames(self, frames: list[tuple[int, bytes]]) -> None:
         """Send everything, and wait until the last was read."""
-        for _, frame in sent:
+        for _, frame in frames:
             self._socket.send(frame, text=True)
         self._socket.send(b"{}", text=True)
         self._socket.recv(60)
@@ -99,13 +99,10 @@ def _run(folder: Path, sent: list[tuple[int, bytes]], options: argparse.Namespac
     try:
         for number in range(options.rounds):
             part = sent[number * each : (number + 1) * each]
-            turns = [("bare", bare), ("ours", ours)]
+            turns: list[tuple[str, Bare | Gatewatch]] = [("bare", bare), ("ours", ours)]
             for name, side in turns if number % 2 else reversed(turns):
                 before_s, since = side.cpu_s(), time.perf_counter()
-                if isinstance(side, Gatewatch):
-                    side.feed_frames(part)
-                else:
-                    side.feed(part)
+                side.feed_frames(part)
                 walls[name].append(time.perf_counter() - since)
                 cpus[name] += side.cpu_s() - before_s
     finally:
