@@ -1,7 +1,9 @@
 """Slack's incoming webhooks, which Mattermost, Rocket.Chat and others take as well: `{"text": ...}`.
 
-Slack gives `&`, `<` and `>` a meaning (api.slack.com/reference/surfaces/formatting), so they are escaped:
-no name can mention a channel or make a link. The URL is the secret, so it is read from a file.
+Slack gives `&`, `<` and `>` a meaning (api.slack.com/reference/surfaces/formatting), so they are escaped, and
+makes links of bare addresses, so they are parted: no name can mention a channel or make a link. Nor is
+anything fetched for a preview, because who owns the address would see that somebody looks. The URL is the
+secret, so it is read from a file.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from alerting.guarded_http import Place, post
 from alerting.outgoing import Outgoing
 from alerting.receivers import Receiver, read_secret
 
+GAP = "\u200b"
 _SIGNS = {"critical": "\u2b22", "high": "\u25b2", "notice": "\u25cf"}
 
 
@@ -19,7 +22,8 @@ def escaped(text: str) -> str:
     """Text that Slack shows as it is."""
     shown = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     # marks of bold, italics, code and quotes: a zero-width space keeps them what they are
-    return "".join(f"\u200b{c}" if c in "*_~`" else c for c in shown).replace("@", "@\u200b")
+    parted = "".join(f"{GAP}{c}" if c in "*_~`" else c for c in shown)
+    return parted.replace("@", f"@{GAP}").replace("://", f":{GAP}//")
 
 
 class SlackNotifier:
@@ -36,5 +40,6 @@ class SlackNotifier:
         if message.link:
             lines.append(f"<{message.link}|Open in Gatewatch>")
         lines.append(f"_{message_id}_")
-        body = json.dumps({"text": "\n".join(lines)}).encode()
+        told = {"text": "\n".join(lines), "unfurl_links": False, "unfurl_media": False}
+        body = json.dumps(told).encode()
         return post(self._place, body, {"Content-Type": "application/json; charset=utf-8"})

@@ -24,7 +24,9 @@ def test_the_text_names_what_and_leads_to_the_page(tmp_path: Path) -> None:
         )
 
         ((_, body),) = other.got
-    text = json.loads(body)["text"]
+    told = json.loads(body)
+    text = told["text"]
+    assert (told["unfurl_links"], told["unfurl_media"]) == (False, False)
     assert "CRITICAL acme\nwhy\n" in text
     assert "<https://dash.example.com/alerts?of=7|Open in Gatewatch>" in text
     assert "msg_1" in text
@@ -36,3 +38,4 @@ def test_a_name_calls_nobody_and_links_nowhere() -> None:
     assert "<" not in shown
     assert "@here" not in shown
     assert "*bold*" not in shown
+    assert "://" not in shown
