@@ -9,6 +9,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from domain.errors import StoreBusy, StoreCorrupt, StoreError, StoreForeign
+from storage.engine import Connection
+from storage.location import Location
 
 APPLICATION_ID = 0x47574348
 """`GWCH` in the file's header: the file is ours."""
@@ -132,8 +134,10 @@ def _prepare_reader(connection: sqlite3.Connection) -> None:
 
 
 @contextlib.contextmanager
-def mapped_errors(path: Path) -> Iterator[None]:
+def mapped_errors(path: Location) -> Iterator[None]:
     """Turn SQLite's errors into ours; what is neither passing nor damage (a mistake of ours) stays as it is.
+
+    PostgreSQL's are ours already when they come out of its connection.
 
     Raises:
         StoreBusy: Locked, full, not writable, input or output failed: it may work later.
@@ -148,7 +152,7 @@ def mapped_errors(path: Path) -> Iterator[None]:
         raise StoreBusy(f"{path}: {error.strerror or error}") from error
 
 
-def _mapped(error: sqlite3.DatabaseError, path: Path) -> StoreError | sqlite3.DatabaseError:
+def _mapped(error: sqlite3.DatabaseError, path: Location) -> StoreError | sqlite3.DatabaseError:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code in _DAMAGED or str(error).startswith(_MALFORMED):
         return StoreCorrupt(f"{path}: {error}")
@@ -160,8 +164,8 @@ def _mapped(error: sqlite3.DatabaseError, path: Path) -> StoreError | sqlite3.Da
 
 
 @contextlib.contextmanager
-def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """Everything inside, or nothing."""
+def transaction(connection: Connection) -> Iterator[None]:
+    """Everything inside, or nothing; no other writer in between."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield

@@ -15,7 +15,8 @@ from typing import Any
 
 import zstandard
 
-_REQUEST, _ENTRY, _UUID = b"\x01", b"\x02", b"\x03"
+_TEXT, _REQUEST, _ENTRY, _UUID = b"\x00", b"\x01", b"\x02", b"\x03"
+"""What the first byte of a packed id says about the rest."""
 _UUID_FORM = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _HEX_CHARS = 32
 SMALL_PAYLOAD_BYTES = 48
@@ -29,28 +30,37 @@ _MARKS = tuple(bytes((number,)) for number in range(1, 9))
 _HOLDS_MARK = re.compile(rb"[\x01-\x08]")
 LEVEL = 3
 """Higher levels gained 3 % on the recorded trace and took twice as long."""
-_FIRST_DICTIONARY, _FIRST_WITH_WORDS = b"\x01", b"\x02"
-"""Name the dictionary that a payload was compressed with, `payload_dictionary.zdict`. It must never change:
+_PLAIN, _FIRST_DICTIONARY, _FIRST_WITH_WORDS = b"\x00", b"\x01", b"\x02"
+"""The first byte of a payload. The others name the dictionary that a payload was compressed with, `payload_dictionary.zdict`. It must never change:
 files were written with it. `bench/input/train_dictionary.py` makes another, which gets the next number."""
 
+_OCTETS = frozenset(str(number) for number in range(256))
+"""The last part of an IPv4 address does not change its prefix: one answer is remembered for all 256."""
 
-def pack_id(event_id: str) -> bytes | str:
-    """An event's id in 17 bytes where it is one of the usual forms, else as it is."""
+
+def pack_id(event_id: str) -> bytes:
+    """An event's id in 17 bytes where it is one of the usual forms, else as it is after one byte.
+
+    Raises:
+        UnicodeEncodeError: It holds half a character.
+    """
     if event_id.startswith("request:"):
         digits = _hex(event_id[8:])
-        return event_id if digits is None else _REQUEST + digits
-    if event_id.startswith("entry:"):
+        if digits is not None:
+            return _REQUEST + digits
+    elif event_id.startswith("entry:"):
         digits = _hex(event_id[6:])
-        return event_id if digits is None else _ENTRY + digits
-    if _UUID_FORM.fullmatch(event_id):
+        if digits is not None:
+            return _ENTRY + digits
+    elif _UUID_FORM.fullmatch(event_id):
         return _UUID + bytes.fromhex(event_id.replace("-", ""))
-    return event_id
+    return _TEXT + event_id.encode("utf-8")
 
 
-def unpack_id(packed: bytes | str) -> str:
+def unpack_id(packed: bytes) -> str:
     """The id that was packed."""
-    if isinstance(packed, str):
-        return packed
+    if packed[:1] == _TEXT:
+        return packed[1:].decode("utf-8")
     digits = packed[1:].hex()
     if packed[:1] == _REQUEST:
         return f"request:{digits}"
@@ -60,8 +70,8 @@ def unpack_id(packed: bytes | str) -> str:
 
 
 def request_id_in(event_id: str) -> str | None:
-    """The request id that an event's id holds."""
-    return event_id[8:] if event_id.startswith("request:") else None
+    """The request id that an event's packed id tells, also to those who read views."""
+    return event_id[8:] if pack_id(event_id)[:1] == _REQUEST else None
 
 
 def _hex(text: str) -> bytes | None:
@@ -93,8 +103,8 @@ _DICTIONARY = _dictionary()
 _CODEC = _Codec()
 
 
-def pack_payload(payload: bytes, words: Words = ()) -> bytes | str:
-    """A payload as JSON text when small, compressed when larger.
+def pack_payload(payload: bytes, words: Words = ()) -> bytes:
+    """A payload as JSON text after one byte when small, compressed when larger.
 
     Args:
         payload: JSON text, as a rule.
@@ -110,7 +120,8 @@ def pack_payload(payload: bytes, words: Words = ()) -> bytes | str:
     if len(payload) > MAX_PAYLOAD_BYTES:
         raise ValueError(f"payload is {len(payload)} bytes, expected at most {MAX_PAYLOAD_BYTES}")
     if len(payload) <= SMALL_PAYLOAD_BYTES:
-        return payload.decode("utf-8")
+        payload.decode("utf-8")
+        return _PLAIN + payload
     if not words or _HOLDS_MARK.search(payload):
         return _FIRST_DICTIONARY + _CODEC.compressor.compress(payload)
     for mark, word in zip(_MARKS, words, strict=False):
@@ -119,7 +130,7 @@ def pack_payload(payload: bytes, words: Words = ()) -> bytes | str:
     return _FIRST_WITH_WORDS + _CODEC.compressor.compress(payload)
 
 
-def unpack_payload(body: bytes | str, words: Words = ()) -> Any:
+def unpack_payload(body: bytes, words: Words = ()) -> Any:
     """The JSON value of a payload; text when it is no JSON.
 
     Args:
@@ -129,24 +140,22 @@ def unpack_payload(body: bytes | str, words: Words = ()) -> Any:
     Raises:
         ValueError: It is damaged.
     """
-    if isinstance(body, bytes):
-        raw = unpack_raw(body)
-        if body.startswith(_FIRST_WITH_WORDS):
-            for mark, word in itertools.zip_longest(_MARKS, words):
-                raw = raw.replace(mark, (word or "").encode("utf-8"))
-        body = raw.decode("utf-8", "replace")
-    return load_json(body)
+    raw = unpack_raw(body)
+    if body.startswith(_FIRST_WITH_WORDS):
+        for mark, word in itertools.zip_longest(_MARKS, words):
+            raw = raw.replace(mark, (word or "").encode("utf-8"))
+    return load_json(raw.decode("utf-8", "replace"))
 
 
-def unpack_raw(body: bytes | str) -> bytes:
+def unpack_raw(body: bytes) -> bytes:
     """The text of a payload as it was compressed: with marks where words were left out.
 
     Raises:
         ValueError: It is damaged.
     """
-    if isinstance(body, str):
-        return body.encode("utf-8")
     frame = body[1:]
+    if body[:1] == _PLAIN:
+        return frame
     try:
         if zstandard.frame_content_size(frame) > MAX_PAYLOAD_BYTES:
             raise ValueError(f"payload is longer than {MAX_PAYLOAD_BYTES} bytes")
@@ -174,9 +183,14 @@ def sort_bytes(address: str) -> bytes | None:
         return None
 
 
-@functools.lru_cache(maxsize=65_536)
 def prefix_of(address: str) -> str | None:
     """The /24 of an IPv4 address, the /64 of an IPv6 one; None for what is no address."""
+    head, dot, last = address.rpartition(".")
+    return _prefix_of(f"{head}.0" if dot and last in _OCTETS else address)
+
+
+@functools.lru_cache(maxsize=16_384)
+def _prefix_of(address: str) -> str | None:
     packed = sort_bytes(address)
     if packed is None:
         return None

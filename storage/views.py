@@ -6,14 +6,13 @@ from storage.codes import COLLECTOR_GONE_MS, META_LAST_RECEIVED
 
 _REQUEST_ID = """
     CASE WHEN e.request_id IS NOT NULL THEN e.request_id
-         WHEN typeof(e.id) = 'blob' AND hex(substr(e.id, 1, 1)) = '01' THEN lower(hex(substr(e.id, 2)))
-         WHEN typeof(e.id) = 'text' AND e.id LIKE 'request:%' THEN substr(e.id, 9)
+         WHEN hex(substr(e.id, 1, 1)) = '01' THEN lower(hex(substr(e.id, 2)))
     END"""
 
 VIOLATIONS_VIEW = f"""
 SELECT e.at_ms AS at_ms,
     coalesce(cn.value, c.first_name, CASE WHEN e.consumer > 1 THEN c.value END) AS consumer,
-    CASE WHEN e.consumer > 1 THEN CASE WHEN c.is_name THEN same.value ELSE c.value END END AS consumer_id,
+    CASE WHEN e.consumer > 1 THEN CASE WHEN c.is_name = 1 THEN same.value ELSE c.value END END AS consumer_id,
     CASE WHEN e.ip > 1 THEN i.value END AS ip,
     coalesce(sn.value, s.first_name, CASE WHEN e.service > 1 THEN s.value END) AS service,
     coalesce(rn.value, r.first_name, CASE WHEN e.route > 1 THEN r.value END) AS route,

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pytest
 
 from storage.protocol import Reader, Store
-from tests.contracts.engines import ENGINES, SETTINGS, Engine
+from tests.contracts.engines import ENGINES, NAMED, SETTINGS, Engine
 
 
 class Opened(NamedTuple):
@@ -19,7 +19,7 @@ class Opened(NamedTuple):
     reader: Reader
 
 
-@pytest.fixture(params=list(ENGINES))
+@pytest.fixture(params=NAMED)
 def engine(request: pytest.FixtureRequest) -> Engine:
     """One after the other."""
     return ENGINES[request.param]

@@ -12,7 +12,10 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+import pytest
+
 from settings import Settings, load_settings
+from storage.opening import open_reader, open_store
 from storage.protocol import Reader, Store
 from storage.sqlite_reader import SqliteReader
 from storage.sqlite_store import SqliteStore
@@ -45,4 +48,24 @@ def sqlite(folder: Path, settings: Settings = SETTINGS) -> Iterator[tuple[Store,
         store.close()
 
 
-ENGINES: dict[str, Engine] = {"sqlite": sqlite}
+@contextlib.contextmanager
+def postgres(_folder: Path, settings: Settings = SETTINGS) -> Iterator[tuple[Store, Reader]]:
+    """A database of a real server."""
+    from tests.postgres import drop_database, fresh_database  # noqa: PLC0415 - other tests need no psycopg
+
+    url = fresh_database()
+    store, reader = open_store(url, settings), open_reader(url, DEADLINE_MS)
+    try:
+        yield store, reader
+    finally:
+        reader.close()
+        store.close()
+        drop_database(url)
+
+
+ENGINES: dict[str, Engine] = {"sqlite": sqlite, "postgres": postgres}
+"""Each gives a store with nothing in it, and a reader of the same."""
+CLUSTER = frozenset(("postgres",))
+"""Engines that are processes of their own."""
+NAMED = [pytest.param(name, marks=pytest.mark.cluster if name in CLUSTER else ()) for name in ENGINES]
+"""For tests to be run with each."""

@@ -16,7 +16,7 @@ from domain.windows import DAY_MS, HOUR_MS, MINUTE_MS, Window
 from storage.batches import Batch
 from storage.protocol import Reader, Store
 from storage.rows import EventQuery
-from tests.contracts.engines import ENGINES, SETTINGS
+from tests.contracts.engines import ENGINES, NAMED, SETTINGS
 from tests.contracts.recount import TEN_S, Record, Recount, matches, token
 
 START_MS = 1_800_000_000_000 - 1_800_000_000_000 % DAY_MS
@@ -124,7 +124,7 @@ QUESTIONS = st.lists(
 )
 
 
-@pytest.mark.parametrize("engine", list(ENGINES))
+@pytest.mark.parametrize("engine", NAMED)
 @settings(max_examples=10, deadline=None)
 @given(story=stories(), questions=QUESTIONS)
 def test_every_answer_equals_a_recount(engine: str, story: Any, questions: Any) -> None:
@@ -147,7 +147,7 @@ DAYS = st.tuples(st.integers(0, 4), st.integers(0, 4)).map(
 )
 
 
-@pytest.mark.parametrize("engine", list(ENGINES))
+@pytest.mark.parametrize("engine", NAMED)
 @settings(max_examples=8, deadline=None)
 @given(story=stories(), cleared_after=st.integers(0, 3), window=DAYS, filters=restrictions())
 def test_sums_of_whole_days_outlive_what_they_are_made_of(

@@ -54,7 +54,13 @@ def test_the_usual_ids_take_17_bytes(event_id: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("event_id", "request_id"), [("request:x", "x"), ("request:", ""), ("entry:x", None)]
+    ("event_id", "request_id"),
+    [
+        (f"request:{'0a' * 16}", "0a" * 16),
+        ("request:x", None),
+        ("request:", None),
+        (f"entry:{'0a' * 16}", None),
+    ],
 )
 def test_the_request_id_in_an_id(event_id: str, request_id: str | None) -> None:
     assert request_id_in(event_id) == request_id

@@ -12,6 +12,7 @@ import pytest
 from domain.errors import StoreBusy, StoreCorrupt, StoreForeign
 from domain.events import Decoded, EntitySeen, Quarantined
 from storage.batches import CollectorStatus, Gap, SourceBeat
+from storage.packing import unpack_raw
 from storage.sqlite_store import SqliteStore
 from storage.writing.resends import mark_of_request
 from tests.storage.filling import (
@@ -239,7 +240,7 @@ def test_an_unknown_kind_is_kept_whole_and_counted(path: Path) -> None:
 
     assert written.events == 1
     assert row(path, "SELECT kind, event, n FROM event_types") == ("mesh", "sidecar.lost", 1)
-    assert one(path, "SELECT body FROM payloads") == '{"a":1}'
+    assert unpack_raw(one(path, "SELECT body FROM payloads")) == b'{"a":1}'
     assert one(path, "SELECT n FROM kind_counts WHERE res = 3") == 1
 
 

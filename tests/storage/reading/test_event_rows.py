@@ -38,7 +38,7 @@ def test_an_event_without_a_message_has_none(path: Path) -> None:
 
 def test_a_damaged_message_is_named_and_spoils_no_table(path: Path) -> None:
     connection = stored_again(path)
-    connection.execute("UPDATE payloads SET body = x'00ff00ff'")
+    connection.execute("UPDATE payloads SET body = x'01ff00ff'")
     connection.close()
     reader = SqliteReader(path, 2_000)
 

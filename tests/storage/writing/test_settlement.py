@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from domain.events import Event, PluginSeen
-from storage import sqlite_store
+from storage import book_store
 from storage.sqlite_store import SqliteStore
 from tests.storage.filling import NOW_MS, one, opened, other, plugin, put, refusal, request, row, rows
 
@@ -166,7 +166,7 @@ def test_what_is_left_is_judged_after_a_restart(path: Path) -> None:
 
 
 def test_many_are_judged_in_many_transactions(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite_store, "SETTLE_ROWS", 10)
+    monkeypatch.setattr(book_store, "SETTLE_ROWS", 10)
     with opened(path) as store:
         put(store, *(unsure(n) for n in range(1, 36)), request(99))
         changed = settled(store, hiding())
