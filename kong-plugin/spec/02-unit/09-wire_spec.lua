@@ -1,4 +1,11 @@
+local ffi = require "ffi"
 local wire = require "kong.plugins.gatewatch.wire"
+
+
+local function frame_of(text)
+  ffi.copy(wire.room(#text), text, #text)
+  return wire.text_frame(#text)
+end
 
 
 -- What a server reads from a frame, byte by byte as RFC 6455 tells it: first byte, text, bytes in all.
@@ -32,7 +39,7 @@ describe("a frame", function()
       end
       local text = table.concat(parts)
 
-      local frame = wire.text_frame(text)
+      local frame = frame_of(text)
       local first, found, bytes = read(frame)
 
       assert.equal(0x81, first)
@@ -44,7 +51,7 @@ describe("a frame", function()
   it("is masked with another key each time", function()
     local keys, n = {}, 0
     for _ = 1, 50 do
-      local _, _, _, key = read(wire.text_frame("secret"))
+      local _, _, _, key = read(frame_of("secret"))
       n = n + (keys[key] and 0 or 1)
       keys[key] = true
     end
@@ -53,9 +60,9 @@ describe("a frame", function()
   end)
 
   it("holds nothing of a longer one before it", function()
-    wire.text_frame(("x"):rep(100))
+    frame_of(("x"):rep(100))
 
-    local _, found = read(wire.text_frame("ab"))
+    local _, found = read(frame_of("ab"))
 
     assert.equal("ab", found)
   end)

@@ -22,11 +22,11 @@ local ipairs = ipairs
 local min = math.min
 local next = next
 local setmetatable = setmetatable
-local text_of = ffi.string
 
 
 local PLACE_BYTES = 64 -- slots in two or three queues, and what a page loses at its end
 local FLOOD_SAMPLE = 16
+local COMMA, BRACKET, BRACE = 44, 93, 125
 local FRAME_OVERHEAD_BYTES = 64 -- {"t":"batch","first":9007199254740991,"events":[]}
 
 -- Least important first. Totals stand for many requests each, so they outlive single refusals.
@@ -38,8 +38,6 @@ end
 
 
 local length_of = pages.length
-local bytes_of = ffi.typeof("uint8_t[?]")
-local frame, frame_size = bytes_of(32768), 32768 -- where frames are put together
 
 
 local _M = { CLASSES = CLASSES }
@@ -179,27 +177,10 @@ local function ref_at(self, seq)
 end
 
 
--- The text of the frame with `n` items from number `first`; `size` is no less than it takes.
-local function frame_of(self, first, n, size)
-  if size > frame_size then
-    frame, frame_size = bytes_of(size), size
-  end
-  local head = '{"t":"batch","first":' .. first .. ',"events":['
-  local at = #head
-  copy(frame, head, at)
-  for i = first - self.oldest, first - self.oldest + n - 1 do
-    at = at + self.pages:write(self.refs:at(i), frame + at)
-    frame[at] = 44 -- a comma, and after the last item a bracket
-    at = at + 1
-  end
-  frame[at - 1], frame[at] = 93, 125 -- ]}
-  return text_of(frame, at + 1)
-end
-
-
--- The next batch frame, or nil when there is nothing to send or no room in the window.
--- A single item longer than max_bytes goes alone: the collector says whether it takes it.
-function _M:next_frame(window, max_events, max_bytes)
+-- The next batch: the number of its first item, how many items, and no less than the bytes that its frame takes. Nil
+-- when there is nothing to send or no room in the window. A single item longer than max_bytes goes alone: the collector
+-- says whether it takes it.
+function _M:next_batch(window, max_events, max_bytes)
   local first = self.cursor
   local room = min(max_events, window - (first - self.oldest))
   local n, size = 0, FRAME_OVERHEAD_BYTES
@@ -215,7 +196,22 @@ function _M:next_frame(window, max_events, max_bytes)
     return nil
   end
   self.cursor = first + n
-  return frame_of(self, first, n, size), n
+  return first, n, size
+end
+
+
+-- Write the frame of a batch to `memory` (uint8_t *). Returns how many bytes it has.
+function _M:write_batch(first, n, memory)
+  local head = '{"t":"batch","first":' .. first .. ',"events":['
+  local at = #head
+  copy(memory, head, at)
+  for i = first - self.oldest, first - self.oldest + n - 1 do
+    at = at + self.pages:write(self.refs:at(i), memory + at)
+    memory[at] = COMMA
+    at = at + 1
+  end
+  memory[at - 1], memory[at] = BRACKET, BRACE -- instead of the last comma
+  return at + 1
 end
 
 

@@ -208,13 +208,18 @@ local function send_all(self, ws, limits)
       return nil, err
     end
   end
-  while not self.wants_restart do
+  -- What comes while this sends waits for the next time: else every refusal of an attack would be a message of its own,
+  -- and waking twice for each costs the worker more than the refusal.
+  local buffer = self.host.buffer
+  local due = buffer.next + buffer.pending
+  while buffer.cursor < due and not self.wants_restart do
     local batch = min(limits.max_batch, options.batch_events, self.batch_cap or options.batch_events)
-    local frame = self.host.buffer:next_frame(self.window, batch, min(limits.max_bytes, FRAME_BYTES))
-    if not frame then
+    local first, n, size = buffer:next_batch(self.window, batch, min(limits.max_bytes, FRAME_BYTES))
+    if not first then
       return true
     end
-    local sent, err = ws.sock:send(wire.text_frame(frame))
+    local length = buffer:write_batch(first, n, wire.room(size))
+    local sent, err = ws.sock:send(wire.text_frame(length))
     if not sent then
       return nil, "failed to send frame: " .. tostring(err)
     end
