@@ -7,7 +7,8 @@ local SERVICE = { id = "s1", name = "orders" }
 
 local function flushed(self, now)
   local items = {}
-  self:flush(now, function(item)
+  self:flush(now)
+  self:hand_over(math.huge, function(item)
     items[#items + 1] = item
   end)
   return items
@@ -52,6 +53,33 @@ describe("totals", function()
     self:count(404)
 
     assert.equal(1, sum(flushed(self, nil)))
+  end)
+
+  it("leave in portions, each with its own interval, and none twice", function()
+    local self = totals.new(100, 10, 1000)
+    local items = {}
+    local function give(item)
+      items[#items + 1] = item
+    end
+    for _, now in ipairs({ 1010, 1020 }) do
+      for i = 1, 7 do
+        self:count(200, ROUTE, SERVICE, { id = "c" .. i })
+      end
+      self:flush(now)
+    end
+
+    assert.is_true(self:hand_over(5, give))
+    assert.equal(5, #items)
+    assert.is_true(self:hand_over(8, give))
+    assert.is_false(self:hand_over(5, give))
+    assert.is_false(self:hand_over(5, give))
+    local intervals = {}
+    for _, item in ipairs(items) do
+      intervals[item.at_ms] = (intervals[item.at_ms] or 0) + 1
+    end
+
+    assert.equal(14, sum(items))
+    assert.same({ [1000000] = 7, [1010000] = 7 }, intervals)
   end)
 
   it("name a consumer without a username by its custom id", function()

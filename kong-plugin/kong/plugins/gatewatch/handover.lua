@@ -10,7 +10,6 @@ local pairs = pairs
 
 
 local LIST = "left"
-local MAX_TAKEN = 500 -- at a time, so that taking over does not hold the worker
 
 
 local _M = {}
@@ -35,22 +34,28 @@ function _M.leave(buffer, node, dict)
 end
 
 
--- Take what earlier workers of this node left.
-function _M.take(buffer, node, dict, classes)
+-- Report as shed what earlier workers of this node had to count only.
+function _M.take_lost(buffer, node, classes)
   local lost = node:take("lost", classes)
   for class, n in pairs(lost) do
     buffer:note_shed(class, n)
   end
-  for _ = 1, MAX_TAKEN do
+end
+
+
+-- Take up to `most` of the items that earlier workers of this node left. Returns true while there may be more.
+function _M.take_left(buffer, dict, most)
+  for _ = 1, most do
     local packed = dict and dict:rpop(LIST)
     if not packed then
-      return
+      return false
     end
     local class, text = match(packed, "^([^\n]*)\n(.*)$")
     if class then
       buffer:push(class, text)
     end
   end
+  return true
 end
 
 

@@ -2,9 +2,13 @@
 --
 -- At most `max_keys` pairs of consumer and route are told apart at a time; what comes after them counts for its route
 -- under the consumer "(other consumers)", so the sum stays true. Two table look-ups per request, no strings built.
+--
+-- What an interval counted is handed over in portions: two thousand pairs at once would hold the worker for some
+-- milliseconds.
 
 
 local floor = math.floor
+local min = math.min
 local pairs = pairs
 local setmetatable = setmetatable
 local tostring = tostring
@@ -25,6 +29,7 @@ function _M.new(max_keys, interval_s, now)
     slot = floor(now / interval_s),
     keys = 0,
     routes = {},
+    leaving = {}, -- cells of past intervals, the last one leaves first
   }, mt)
 end
 
@@ -59,7 +64,7 @@ function _M:count(status, route, service, consumer)
 end
 
 
-local function item_of(cell, at_ms)
+local function item_of(cell)
   local counts = {}
   for status, n in pairs(cell.counts) do
     counts[tostring(status)] = n
@@ -67,7 +72,7 @@ local function item_of(cell, at_ms)
   local route, service, consumer = cell.route, cell.service, cell.consumer
   return {
     kind = "totals",
-    at_ms = at_ms,
+    at_ms = cell.at_ms,
     consumer_id = consumer and consumer.id ~= OTHERS and consumer.id or nil,
     consumer = consumer and (consumer.username or consumer.custom_id) or nil,
     service_id = service and service.id,
@@ -79,21 +84,33 @@ local function item_of(cell, at_ms)
 end
 
 
--- Hand the counts of a past interval to give(item); `at_ms` of an item is when its interval began.
--- Does nothing while the interval lasts, unless `now_s` is nil: then everything goes.
-function _M:flush(now_s, give)
+-- End the interval if its time is over, or if `now_s` is nil: what it counted is to leave now.
+function _M:flush(now_s)
   local slot = now_s and floor(now_s / self.interval_s)
   if slot == self.slot then
     return
   end
-  local routes, at_ms = self.routes, self.slot * self.interval_s * 1000
+  local routes, leaving, at_ms = self.routes, self.leaving, self.slot * self.interval_s * 1000
   self.routes, self.keys = {}, 0
   self.slot = slot or self.slot
   for _, cells in pairs(routes) do
     for _, cell in pairs(cells) do
-      give(item_of(cell, at_ms))
+      cell.at_ms = at_ms -- when its interval began
+      leaving[#leaving + 1] = cell
     end
   end
+end
+
+
+-- Hand up to `most` of the items that are to leave to give(item). Returns true while there are more.
+function _M:hand_over(most, give)
+  local leaving = self.leaving
+  for _ = 1, min(most, #leaving) do
+    local cell = leaving[#leaving]
+    leaving[#leaving] = nil
+    give(item_of(cell))
+  end
+  return #leaving > 0
 end
 
 

@@ -29,6 +29,7 @@ local UNCONFIGURED_S = 30 -- how long events are kept while nobody has said wher
 local WARN_EVERY_S = 60
 local SUCCESSOR_WAITS_S = 1 -- after a reload: the collector closes the older of two connections of the same source
 local TYPICAL_REFUSAL_BYTES = 700
+local PORTION = 20 -- items made in a timer at one go: some 0.1 ms
 local COLUMNS = {
   "consumer", "consumer_id", "ip", "service", "service_id", "route", "route_id", "request_id", "status",
 }
@@ -159,28 +160,56 @@ local function forget_if_unconfigured(self, now)
 end
 
 
+-- Work in portions, and requests in between. Only in a timer.
+local function in_portions(take)
+  while take(PORTION) do
+    ngx.sleep(0.001)
+  end
+end
+
+
+local function take_over(self)
+  if self.node.worker_id ~= 0 or ngx.worker.exiting() then
+    return
+  end
+  handover.take_lost(self.buffer, self.node, buffers.CLASSES)
+  in_portions(function(most)
+    return handover.take_left(self.buffer, ngx.shared.gatewatch, most)
+  end)
+end
+
+
 local function tick(self)
   local now = ngx.now()
   forget_if_unconfigured(self, now)
   if not self.is_collecting then
     return
   end
-  self.totals:flush(now, give_totals(self))
   self.node:set_depth(self.buffer.events, self.buffer.bytes)
-  if self.node.worker_id == 0 and not ngx.worker.exiting() then
-    handover.take(self.buffer, self.node, ngx.shared.gatewatch, buffers.CLASSES)
-  end
   report_shed(self, self.sender.is_connected)
   beat(self, now)
   if self.options.url then
     self.sender:watch()
   end
+  self.totals:flush(now)
+  local give_one = give_totals(self)
+  in_portions(function(most)
+    return self.totals:hand_over(most, give_one)
+  end)
+  take_over(self)
+end
+
+
+-- Everything that was counted so far, at once.
+local function give_all_totals(self)
+  self.totals:flush(nil)
+  self.totals:hand_over(math.huge, give_totals(self))
 end
 
 
 -- The last words before a connection closes for good.
 local function before_stop(self)
-  self.totals:flush(nil, give_totals(self))
+  give_all_totals(self)
   report_shed(self, true)
 end
 
@@ -199,7 +228,7 @@ end
 
 
 local function after_stop(self)
-  self.totals:flush(nil, give_totals(self))
+  give_all_totals(self)
   report_shed(self, false)
   for class, n in pairs(self.shed) do
     self.buffer:note_shed(class, n)
