@@ -367,6 +367,49 @@ describe("in nginx", function()
     end)
   end)
 
+  it("resolves a vault reference that Kong could not resolve yet when the worker started", function()
+    start("GW_TOKEN=fr0m-vault MAIN='user root; env GW_TOKEN;' "
+      .. "CONFIGS='{ { token = \"\", heartbeat_s = 1, [\"$refs\"] = { token = \"{vault://env/gw-token}\" } } }'")
+    gather(seen, "cluster", "node_heartbeat", 1)
+
+    assert.equal("Bearer fr0m-vault", (collector("get=authorization"):gsub("\n", "")))
+  end)
+
+  it("takes them from requests in Kong 3.4, from the instance with the lowest id", function()
+    start("OPTIONS='has_configure = false, request_configs = { "
+      .. "{ source = \"second\", __plugin_id = \"b\" }, { source = \"first\", __plugin_id = \"a\" } }'")
+    gather(seen, "cluster", "node_heartbeat", 1)
+    local function ask(config)
+      sh(("curl -s -o /dev/null -H 'X-Replay: 1' -H 'X-Config: %d' '%s/o?n=[1-40]'"):format(config, BASE))
+    end
+
+    local function greets_as(name)
+      return function()
+        return collector("take=hellos"):find('"' .. name .. "/", 1, true)
+      end
+    end
+
+    ask(1)
+    wait_for("a hello as second", 10, greets_as("second"))
+    ask(2)
+    wait_for("a hello as first", 10, greets_as("first"))
+    ask(1)
+    sh("sleep 1")
+
+    assert.is_nil(greets_as("second")())
+  end)
+
+  it("does nothing in a data plane's privileged agent", function()
+    start("OPTIONS='agent = 1'")
+    gather(seen, "cluster", "node_heartbeat", 2)
+    local sources = {}
+    for line in collector("take=hellos"):gmatch("[^\n]+") do
+      sources[#sources + 1] = cjson.decode(line).source
+    end
+
+    assert.same({ "gw-1/0" }, sources)
+  end)
+
   it("checks the collector's certificate unless it is told not to", function()
     local folder = sh("mktemp -d /tmp/gatewatch-tls.XXXXXX"):match("%S+")
     local http = tls_directives(folder)

@@ -35,6 +35,24 @@ describe("config", function()
     assert.equal(10000, resolved.buffer_events)
   end)
 
+  it("goes by the reference where Kong has put a secret, or nothing yet, in its place", function()
+    for _, put in ipairs({ "", "the-secret" }) do
+      local resolved = resolve({
+        url = URL, token = put, ["$refs"] = { token = "{vault://env/collector-token}" },
+      })
+
+      assert.equal("{vault://env/collector-token}", resolved.token)
+      assert.equal("from-vault", config.connection(resolved, vault).token)
+    end
+  end)
+
+  it("takes the name of the token's file from kong.conf, too", function()
+    local resolved = resolve(nil, { vault_gatewatch_token_file = "/conf" }, { token_file = "/env" })
+
+    assert.equal("/conf", resolved.token_file)
+    assert.equal("/env", resolve(nil, nil, { token_file = "/env" }).token_file)
+  end)
+
   it("works without any: no address, so nothing is sent", function()
     local resolved, warnings = resolve(nil)
 

@@ -6,9 +6,12 @@
 --    keeps only those with certain prefixes, and this one fits (kong/conf_loader/constants.lua
 --    DYNAMIC_KEY_NAMESPACES, 3.9). Kong itself resolves vault references there when it starts;
 -- 3. the environment, as GATEWATCH_<NAME>, read when Kong loads the plugin: the nginx master still has the whole
---    environment then, its workers do not. GATEWATCH_TOKEN_FILE names a file that holds the token.
+--    environment then, its workers do not. GATEWATCH_TOKEN_FILE, or vault_gatewatch_token_file, names a file that
+--    holds the token: kong.conf itself is shown by the Admin API.
 --
 -- A value may be a vault reference; it is resolved in a timer, again at every connection, so that it can be rotated.
+-- In the plugin's configuration Kong has put a secret in its place, or nothing: before a worker's timers run no vault
+-- can be asked, not even the environment (kong/pdk/vault.lua `get`). The reference itself is kept under "$refs".
 
 
 local settings = require "kong.plugins.gatewatch.settings"
@@ -87,7 +90,8 @@ local ENVIRONMENT = read_environment(getenv)
 
 
 local function given_in(source, name)
-  local value = source[name]
+  local references = source["$refs"]
+  local value = type(references) == "table" and type(references[name]) == "string" and references[name] or source[name]
   if value == "" or type(value) == "userdata" then
     return nil
   end
@@ -100,7 +104,9 @@ end
 -- each value that is not allowed and therefore left out; environment: for tests.
 function _M.resolve(plugin, configuration, warn, environment)
   environment = environment or ENVIRONMENT
-  local resolved = { token_file = given_in(environment, "token_file") }
+  local resolved = {
+    token_file = given_in(configuration, CONF_PREFIX .. "token_file") or given_in(environment, "token_file"),
+  }
   for _, setting in ipairs(settings) do
     local name = setting.name
     local value = plugin and given_in(plugin, name)

@@ -6,7 +6,8 @@
 --   dao:crud    the one worker that served the Admin API; so every worker listens
 --   mlcache     every worker of the node; so only worker 0 listens, and a stopping one no longer does
 --   declarative every worker; worker 0
---   health      every worker, the first one sometimes only one of them; a mark that all workers share takes the first
+--   health      every worker, the first one sometimes only one of them; a mark that all workers share takes the first,
+--               and lasts for a while only: a target that was removed and comes back begins anew without an event
 
 
 local masking = require "kong.plugins.gatewatch.masking"
@@ -21,6 +22,7 @@ local tostring = tostring
 local type = type
 
 
+local SAME_CHANGE_S = 30 -- within this time workers tell of the same change of health
 local VERBS = { create = "created", update = "updated", delete = "deleted" }
 
 
@@ -145,7 +147,7 @@ function _M:health_change(upstream_id, ip, port, hostname, health)
     return nil
   end
   local target = concat({ tostring(upstream_id), tostring(ip), tostring(port) }, "|")
-  if not self.node:is_first(health .. ":" .. target) then
+  if not self.node:is_first(health .. ":" .. target, SAME_CHANGE_S) then
     return nil
   end
   self.node:forget((health == "healthy" and "unhealthy" or "healthy") .. ":" .. target)

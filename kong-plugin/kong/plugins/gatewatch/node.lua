@@ -1,7 +1,8 @@
 -- This node and this worker: names, ids that never repeat, and the few numbers that all workers of the node share.
 --
--- The shared numbers live in Kong's own `kong` dictionary, under "gatewatch:", some dozens of bytes each. They outlive
--- a reload, so what a stopped worker had to leave behind is still reported.
+-- The shared numbers live in Kong's own dictionary `kong_locks`, under "gatewatch:", some dozens of bytes each. They
+-- outlive a reload, so what a stopped worker had to leave behind is still reported, and a worker knows that it has a
+-- predecessor. (`kong reload` empties the dictionary `kong`: kong/init.lua reset_kong_shm, 3.4 to 3.9.)
 
 
 local floor = math.floor
@@ -52,7 +53,7 @@ function _M.new()
     version = kong.version,
     worker_id = ngx.worker.id(),
     worker_count = ngx.worker.count(),
-    dict = ngx.shared.kong,
+    dict = ngx.shared.kong_locks,
     epoch = random_hex(),
     made = 0,
   }, mt)
@@ -78,9 +79,9 @@ function _M:new_epoch()
 end
 
 
--- True for the first caller on this node since it started, or since `forget`.
-function _M:is_first(what)
-  return self.dict == nil or (self.dict:safe_add(PREFIX .. what, 1)) == true
+-- True for the first caller on this node since it started, since `forget`, or within `ttl_s` seconds.
+function _M:is_first(what, ttl_s)
+  return self.dict == nil or (self.dict:safe_add(PREFIX .. what, 1, ttl_s or 0)) == true
 end
 
 

@@ -280,7 +280,9 @@ end
 
 local function new_worker()
   local now = ngx.now()
-  local self = setmetatable({ started = now, warn_after = 0, next_beat = 0, shed = {} }, mt)
+  local self = setmetatable({
+    started = now, warn_after = 0, next_beat = 0, shed = {}, met = setmetatable({}, { __mode = "k" }),
+  }, mt)
   self.node = nodes.new()
   self.node_text = entries.json_string(self.node.id or "")
   local options = resolve(nil)
@@ -322,7 +324,7 @@ end
 
 -- Called in init_worker. Never raises: Kong would report the node as damaged.
 function _M.start()
-  if ngx.config.subsystem ~= "http" then
+  if ngx.config.subsystem ~= "http" or not ngx.worker.id() then -- streams; a data plane's privileged agent
     return
   end
   local ok, err = pcall(start)
@@ -414,10 +416,25 @@ local function take_refusal(self, ctx, status, retry_after)
 end
 
 
-local function take_request(self, conf)
-  if not self.is_configured and conf ~= self.seen_conf then
-    self.seen_conf = conf -- Kong 3.4 has no `configure`
+-- Kong 3.4 has no `configure`: each request brings the configuration of the instance that applies to it. As there, the
+-- one with the lowest id counts; a newer configuration of the same instance takes its place.
+local function meet(self, conf)
+  self.last_conf = conf
+  if self.met[conf] then
+    return
+  end
+  self.met[conf] = true
+  local chosen = config.choose({ self.chosen, conf })
+  if chosen == conf or chosen.__plugin_id == conf.__plugin_id then
+    self.chosen = conf
     apply(self, resolve(conf))
+  end
+end
+
+
+local function take_request(self, conf)
+  if conf ~= self.last_conf and not self.is_configured then
+    meet(self, conf)
   end
   if not self.is_collecting then
     return

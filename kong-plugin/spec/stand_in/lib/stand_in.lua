@@ -108,9 +108,29 @@ local function new_kong(options)
 end
 
 
+-- As Kong does whenever it loads its configuration, a reload included (kong/init.lua reset_kong_shm): of its own
+-- dictionary only the node's id and some counters are left.
+local function reset_dictionary()
+  local node_id = ngx.shared.kong:get("stand_in_node_id")
+  ngx.shared.kong:flush_all()
+  ngx.shared.kong:set("stand_in_node_id", node_id or uuid())
+end
+
+
+-- Kong 3.4 hands a configuration over with each request only: the one that the header X-Config names.
+local function hand_over_configs(configs)
+  config_of_request = function()
+    return configs[tonumber(ngx.var.http_x_config) or 1]
+  end
+end
+
+
 -- In init_by_lua: the node gets its id, as Kong gives itself one at every start.
 function _M.init(options)
-  ngx.shared.kong:safe_add("stand_in_node_id", uuid())
+  reset_dictionary()
+  if options.request_configs then
+    hand_over_configs(options.request_configs)
+  end
   ENTRIES = read_json(options.fixtures .. "/entries.json")
   _M.options = options
   kong = new_kong(options)
@@ -120,6 +140,9 @@ end
 -- In init_worker_by_lua.
 function _M.init_worker(handler, configs)
   seen_events = ngx.shared.stand_in:get("posted") or 0
+  if _M.options.agent == ngx.worker.id() then -- as in the privileged agent, which Debian's nginx does not have
+    ngx.worker.id = function() return nil end
+  end
   ngx.timer.every(0.02, poll_events)
   if handler then
     handler:init_worker()
