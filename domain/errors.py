@@ -18,9 +18,14 @@ EXCERPT_CHARS = 120
 
 
 def excerpt(raw: bytes | str) -> str:
-    """The first 120 characters of what was received, printable, on one line."""
+    """How what was received begins: printable, one line, at most 120 characters, dots for the rest."""
     text = raw.decode("utf-8", "backslashreplace") if isinstance(raw, bytes) else raw
-    shown = text[:EXCERPT_CHARS].encode("unicode_escape").decode("ascii")
+    shown = ""
+    for character in text[:EXCERPT_CHARS]:
+        escaped = character.encode("unicode_escape").decode("ascii")
+        if len(shown) + len(escaped) > EXCERPT_CHARS:
+            return shown + "..."
+        shown += escaped
     return shown if len(text) <= EXCERPT_CHARS else shown + "..."
 
 

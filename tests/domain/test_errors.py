@@ -34,3 +34,9 @@ def test_every_error_of_ours_has_one_root() -> None:
     errors = (DecodeError("", ""), ProtocolError(4400, ""), StoreBusy(), DeadlineExceeded(1))
 
     assert all(isinstance(error, GatewatchError) for error in errors)
+
+
+def test_an_excerpt_is_as_short_when_its_characters_have_long_names() -> None:
+    assert excerpt("\0" * 500) == r"\x00" * 30 + "..."
+    assert excerpt("\U0001f600" * 13) == r"\U0001f600" * 12 + "..."
+    assert excerpt("\U0001f600" * 12) == r"\U0001f600" * 12
