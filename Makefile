@@ -8,7 +8,7 @@ PORT ?= 8501
 OUT ?= artifacts
 
 .DEFAULT_GOAL := help
-.PHONY: help run collector simulate test test-fast test-e2e test-plugin test-slow lint types bench lock sbom audit screenshots settings-docs clean
+.PHONY: help run collector simulate test test-fast test-e2e test-plugin test-slow test-cluster lint types bench lock sbom audit screenshots settings-docs clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -25,7 +25,7 @@ simulate: .venv/run.stamp ## Stream made-up, labelled traffic with attacks into 
 test: lint types test-fast test-e2e test-plugin ## Set up, then style, types and all tests but the slow ones
 
 test-fast: .venv/dev.stamp ## Only the tests without processes and browsers
-	$(BIN)/python -m pytest -n auto -m "not e2e and not slow"
+	$(BIN)/python -m pytest -n auto -m "not e2e and not slow and not cluster"
 
 test-e2e: .venv/dev.stamp ## Tests with real processes and a real browser
 	@scripts/chromium
@@ -39,6 +39,9 @@ test-plugin: ## The Kong plugin's own checks: style, specs, a real nginx
 test-slow: .venv/dev.stamp ## Tests that take minutes: soak, ten-minute live session
 	@scripts/chromium
 	FRESH_EXAMPLES=1 $(BIN)/python -m pytest -m slow -s --timeout 1800
+
+test-cluster: .venv/cluster.stamp ## Tests with real PostgreSQL and NATS servers, which they start and end themselves
+	$(BIN)/python -m pytest -m cluster --timeout 600
 
 lint: .venv/dev.stamp ## Style
 	$(BIN)/ruff format --check .
@@ -74,6 +77,10 @@ clean: ## Remove the virtual environment and what tests left; keeps data/
 .venv/dev.stamp: requirements-dev.lock scripts/venv
 	@scripts/venv requirements-dev.lock
 	@touch $@ .venv/run.stamp
+
+.venv/cluster.stamp: requirements-cluster-dev.lock scripts/venv
+	@scripts/venv requirements-cluster-dev.lock
+	@touch $@
 
 .venv-tools/stamp: requirements-tools.txt .venv/run.stamp
 	$(BIN)/python -m venv .venv-tools
