@@ -88,3 +88,20 @@ describe("schema", function()
     end
   end)
 end)
+
+
+describe("the rockspec", function()
+  it("names every module there is, and no other", function()
+    local rock = {}
+    local chunk = assert(loadfile("kong-plugin-gatewatch-0.1.0-1.rockspec"))
+    setfenv(chunk, rock)()
+    local files = {}
+    local pipe = assert(io.popen("ls kong/plugins/gatewatch/*.lua"))
+    for path in pipe:lines() do
+      files[path:gsub("/", "."):gsub("%.lua$", "")] = path
+    end
+    pipe:close()
+
+    assert.same(files, rock.build.modules)
+  end)
+end)

@@ -90,12 +90,18 @@ local ENVIRONMENT = read_environment(getenv)
 
 
 local function given_in(source, name)
-  local references = source["$refs"]
-  local value = type(references) == "table" and type(references[name]) == "string" and references[name] or source[name]
+  local value = source[name]
   if value == "" or type(value) == "userdata" then
     return nil
   end
   return value
+end
+
+
+local function given_in_plugin(plugin, name)
+  local references = plugin["$refs"]
+  local reference = type(references) == "table" and references[name]
+  return type(reference) == "string" and reference or given_in(plugin, name)
 end
 
 
@@ -109,7 +115,7 @@ function _M.resolve(plugin, configuration, warn, environment)
   }
   for _, setting in ipairs(settings) do
     local name = setting.name
-    local value = plugin and given_in(plugin, name)
+    local value = plugin and given_in_plugin(plugin, name)
     if value == nil then
       local text = given_in(configuration, CONF_PREFIX .. name)
       if text == nil then
