@@ -37,8 +37,9 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "database",
         "data/gatewatch.db",
-        "path",
-        "the SQLite file that the collector writes and the dashboard reads",
+        "path or URL",
+        "the SQLite file that the collector writes and the dashboard reads; or a PostgreSQL database,"
+        " `postgresql://HOST,HOST/NAME`, which needs requirements-cluster.txt",
     ),
     Setting(
         "sample_database",
@@ -46,6 +47,17 @@ SETTINGS: tuple[Setting, ...] = (
         "path",
         "where the recorded sample trace is played, apart from your own data",
     ),
+    Setting(
+        "bus", (), "URLs", "`nats://HOST:PORT` of each node: collectors fill it, writers store what is there"
+    ),
+    Setting("bus_login_file", "", "path", "its `user:password`, mode 600; or a NATS file, `*.creds`"),
+    Setting("bus_ca_file", "", "path", "PEM certificates that its own are checked against, for `tls://`"),
+    Setting("bus_monitor_url", (), "URLs", "its nodes' monitoring: asked whether they write to disk first"),
+    Setting(
+        "bus_bytes", 8_589_934_592, "bytes", "most that may wait on the bus; then senders wait", 16_777_216
+    ),
+    Setting("bus_spool", "data/spool", "path", "where a collector keeps what the bus does not take now"),
+    Setting("bus_spool_bytes", 1_073_741_824, "bytes", "most that it keeps there; with 0 senders wait", 0),
     Setting(
         "ws_listen",
         "127.0.0.1:8765",
@@ -127,7 +139,15 @@ SETTINGS: tuple[Setting, ...] = (
         "max_addresses_per_minute",
         5_000,
         "addresses",
-        "traffic addresses told apart per minute; the rest count under other",
+        "traffic addresses told apart per minute; the rest count by /24 or /64",
+        100,
+        1_000_000,
+    ),
+    Setting(
+        "max_names_per_minute",
+        20_000,
+        "names",
+        "consumers, and refused addresses, told apart per minute, a quarter of them new; the rest is counted",
         100,
         1_000_000,
     ),
@@ -149,6 +169,13 @@ SETTINGS: tuple[Setting, ...] = (
         "addresses that nothing newer refers to are replaced by pseudonyms, old payloads removed; 0 is never",
         0,
         3_650,
+    ),
+    Setting(
+        "pseudonym_key_file",
+        "",
+        "path",
+        "the key of the pseudonyms where the database is PostgreSQL, made where there is none; the same on"
+        " every machine that writes. A SQLite file has its key beside it",
     ),
     Setting(
         "change_url",
@@ -216,6 +243,13 @@ class Settings:
 
     database: str
     sample_database: str
+    bus: tuple[str, ...]
+    bus_login_file: str
+    bus_ca_file: str
+    bus_monitor_url: tuple[str, ...]
+    bus_bytes: int
+    bus_spool: str
+    bus_spool_bytes: int
     ws_listen: str
     http_listen: str
     admin_url: tuple[str, ...]
@@ -235,11 +269,13 @@ class Settings:
     hello_timeout_s: int
     resend_memory_entries: int
     max_addresses_per_minute: int
+    max_names_per_minute: int
     events_days: int
     seconds_rollup_days: int
     minutes_rollup_days: int
     hours_rollup_days: int
     pseudonymise_addresses_days: int
+    pseudonym_key_file: str
     change_url: str
     change_token_file: str
     approve_own_changes: bool

@@ -40,6 +40,7 @@ class Sender:
         chance: A number from 0 up to 1, for the jitter.
         make_id: A new message id.
         open_one: Makes notifiers.
+        may_act: Whether delivery is still this process's; asked before every message.
     """
 
     def __init__(
@@ -50,7 +51,9 @@ class Sender:
         chance: Callable[[], float],
         make_id: Callable[[], str],
         open_one: Callable[[Receiver], Notifier] = open_notifier,
+        may_act: Callable[[], bool] = lambda: True,
     ) -> None:
+        self._may_act = may_act
         self._book = book
         self._routes = routes
         self._now_ms = now_ms
@@ -75,6 +78,8 @@ class Sender:
         self._trials()
         attempts = 0
         for row in self._book.due(self._now_ms()):
+            if not self._may_act():
+                break
             if self._is_over_cap(row):
                 continue
             self._book.record(self._try(row))

@@ -46,12 +46,16 @@ class AlertThreads:
     Args:
         settings: Which database, who is told.
         now_ms: The wall clock.
+        may_act: Whether alerting is still this process's: asked before every turn and every message.
 
     Raises:
         SettingValueError: The file of receivers cannot be used.
     """
 
-    def __init__(self, settings: Settings, now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self, settings: Settings, now_ms: Callable[[], int], may_act: Callable[[], bool] = lambda: True
+    ) -> None:
+        self._may_act = may_act
         self._settings = settings
         self._now_ms = now_ms
         self._routes: Routes = read_routes(settings.notify_file)
@@ -90,12 +94,15 @@ class AlertThreads:
                 log.exception("%s failed; beginning anew", name)
             self._stop.wait(AFTER_FAILURE_S)
 
+    def _goes_on(self) -> bool:
+        return not self._stop.is_set() and self._may_act()
+
     def _evaluate(self) -> None:
         reads = AlertReads(self._settings.database, READ_MS)
         book = AlertBook(self._settings.database)
         try:
             live = Live(reads, book, self._routes, self._settings.dashboard_url, self._now_ms, message_id)
-            while not self._stop.is_set():
+            while self._goes_on():
                 started_s = time.monotonic()
                 live.turn()
                 self._evaluated_at_ms = self._now_ms()
@@ -108,9 +115,9 @@ class AlertThreads:
         reads = AlertReads(self._settings.database, READ_MS)
         book = OutboxBook(self._settings.database)
         try:
-            sender = Sender(book, self._routes, self._now_ms, _chance, message_id)
+            sender = Sender(book, self._routes, self._now_ms, _chance, message_id, may_act=self._goes_on)
             subscriptions = Subscriptions(reads, book, self._routes, change_of, self._now_ms)
-            while not self._stop.is_set():
+            while self._goes_on():
                 subscriptions.turn()
                 sent = sender.turn()
                 sender.beat(is_well=self._now_ms() - self._evaluated_at_ms < LATE_MS)
@@ -124,7 +131,7 @@ class AlertThreads:
         reads = AlertReads(self._settings.database, BACKTEST_READ_MS)
         book = OutboxBook(self._settings.database)
         try:
-            while not self._stop.wait(BACKTEST_EVERY_S):
+            while not self._stop.wait(BACKTEST_EVERY_S) and self._may_act():
                 for request in book.open_requests("backtest"):
                     try:
                         rule = parse_rule(request.body.get("rule"))

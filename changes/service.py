@@ -12,7 +12,6 @@ import contextlib
 import logging
 import uuid
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 
 from changes.admin_api import AdminApi, Unreachable, read_token
 from changes.applying import Applier, Outcome
@@ -31,7 +30,7 @@ from storage.block_book import get_block, plan_touches
 from storage.change_book import ChangeBook
 from storage.change_facts import forget_old_calls, record_calls
 from storage.changes_reader import ChangesReader
-from storage.sqlite_reader import SqliteReader
+from storage.opening import open_reader
 
 log = logging.getLogger("gatewatch.changes")
 
@@ -55,6 +54,7 @@ class ChangeService:
         now_ms: The time.
         api: Instead of the one that the settings name: for tests.
         sleep: Waits so many seconds.
+        may_act: Whether changes are still this process's.
 
     Raises:
         SettingValueError: A setting cannot be used.
@@ -66,14 +66,16 @@ class ChangeService:
         now_ms: Callable[[], int],
         api: AdminApi | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        may_act: Callable[[], bool] = lambda: True,
     ) -> None:
+        self._may_act = may_act
         self._settings = settings
         self._now_ms = now_ms
         self._sleep = sleep
-        self._path = Path(settings.database)
+        self._database = settings.database
         self._never = never_blocked_setting(settings)
-        self._reader = ChangesReader(self._path, DEADLINE_MS)
-        self._totals = SqliteReader(self._path, DEADLINE_MS)
+        self._reader = ChangesReader(self._database, DEADLINE_MS)
+        self._totals = open_reader(self._database, DEADLINE_MS)
         self._writes = api or _write_api(settings)
         reads = self._writes or _read_api(settings)
         self._reads = reads
@@ -93,7 +95,8 @@ class ChangeService:
         try:
             while not stop.is_set():
                 try:
-                    await self.turn()
+                    if self._may_act():
+                        await self.turn()
                 except Exception:
                     # a mistake of ours in one turn must not end all later ones: blocks have to be undone
                     log.exception("a turn of changes failed")
@@ -112,7 +115,7 @@ class ChangeService:
     async def turn(self) -> None:
         """Everything that is due, once."""
         try:
-            book = ChangeBook(self._path)
+            book = ChangeBook(self._database)
         except StoreError as error:
             self._tell("store", str(error))
             return
@@ -140,7 +143,8 @@ class ChangeService:
         for proposal in book.in_state(ProposalState.ASKED):
             await self._plan(book, proposal)
         for proposal in book.in_state(ProposalState.APPROVED):
-            await self._apply(book, proposal)
+            if self._may_act():
+                await self._apply(book, proposal)
 
     async def _plan(self, book: ChangeBook, proposal: Proposal) -> None:
         if self._planner is None or self._writes is None:
@@ -224,7 +228,7 @@ class ChangeService:
         self._attribution.round(book)
 
     def _judge(self) -> None:
-        with ChangeBook(self._path) as book:
+        with ChangeBook(self._database) as book:
             self._verdicts.round(book)
 
     def _is_due(self, name: str, every_ms: int) -> bool:

@@ -25,13 +25,16 @@ class ChangeThread:
     Args:
         settings: Where Kong is, and what may be done.
         now_ms: The time.
+        may_act: Whether changes are still this process's: asked before every turn.
 
     Raises:
         SettingValueError: A setting cannot be used.
     """
 
-    def __init__(self, settings: Settings, now_ms: Callable[[], int]) -> None:
-        self._service = ChangeService(settings, now_ms)
+    def __init__(
+        self, settings: Settings, now_ms: Callable[[], int], may_act: Callable[[], bool] = lambda: True
+    ) -> None:
+        self._service = ChangeService(settings, now_ms, may_act=may_act)
         self._thread = threading.Thread(target=self._run, name="changes", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None

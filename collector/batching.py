@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -15,6 +15,8 @@ from collector.wire.parties import Reading
 from domain.errors import DecodeError, excerpt
 from domain.events import Decoded, Event
 from storage.batches import Batch, Dead, Gap
+
+T = TypeVar("T")
 
 MAX_GROUP_ITEMS = 5_000
 """Most items in one transaction. More would make the first batch of a group wait for the others."""
@@ -93,6 +95,17 @@ def weight(batch: Batch) -> int:
         decoded.quarantined,
     )
     return max(1, sum(len(part) for part in parts))
+
+
+def runs(items: Sequence[T], sizes: Sequence[int], most_items: int, most_bytes: int) -> Iterator[Sequence[T]]:
+    """Cut items, in their order, into runs of at most so many items and bytes; a longer one is alone."""
+    start, held = 0, 0
+    for place, size in enumerate(sizes):
+        if place > start and (place - start >= most_items or held + size > most_bytes):
+            yield items[start:place]
+            start, held = place, 0
+        held += size
+    yield items[start:]
 
 
 def group_length(weights: Sequence[int], most: int = MAX_GROUP_ITEMS) -> int:

@@ -48,6 +48,24 @@ FAMILIES = {
         Family("gatewatch_last_commit_timestamp_seconds", "gauge", "When something was last stored."),
         Family("gatewatch_settled_events_total", "counter", "Events judged anew once plugins were known."),
         Family("gatewatch_admin_requests_total", "counter", "Requests to Admin APIs, by outcome."),
+        Family("gatewatch_bus_published_total", "counter", "Messages that the bus acknowledged."),
+        Family("gatewatch_bus_publish_failures_total", "counter", "Messages it did not acknowledge in time."),
+        Family("gatewatch_bus_spooled_total", "counter", "Messages put on this disk instead."),
+        Family("gatewatch_bus_spool_messages", "gauge", "Messages on this disk now."),
+        Family("gatewatch_bus_spool_bytes", "gauge", "Bytes of them."),
+        Family("gatewatch_bus_stored_total", "counter", "Messages stored, and gone from the bus."),
+        Family("gatewatch_bus_redelivered_total", "counter", "Messages that came again."),
+        Family("gatewatch_bus_laid_aside_total", "counter", "Messages that nothing could be made of."),
+        Family("gatewatch_bus_connected", "gauge", "1 while the bus answers, else 0."),
+        Family("gatewatch_bus_waiting_messages", "gauge", "Messages on the bus that no writer has taken."),
+        Family("gatewatch_bus_in_hand_messages", "gauge", "Messages that writers have and have not stored."),
+        Family("gatewatch_bus_dead_messages", "gauge", "Messages laid aside, and still there."),
+        Family("gatewatch_bus_replicas", "gauge", "How often the bus holds each message."),
+        Family("gatewatch_bus_replicas_current", "gauge", "Of these, how many have all of it."),
+        Family(
+            "gatewatch_bus_synced", "gauge", "1 when every node writes to disk first, 0 when one does not."
+        ),
+        Family("gatewatch_on_duty", "gauge", "1 where alerts and approved changes are done, else 0."),
         Family("gatewatch_pruned_rows_total", "counter", "Rows removed past their retention."),
     )
 }

@@ -20,7 +20,10 @@ When it can take events it prints one line:
   collector ready ws=HOST:PORT http=HOST:PORT database=PATH
 SIGTERM or Ctrl-C: it stores what it has taken, acknowledges it, and ends within 5 seconds with status 0.
 
+With GATEWATCH_BUS it stores nothing itself: it gives what it takes to the bus, and writers store it.
+
 other commands:
+  python -m collector writer --help    store what is on the bus
   python -m collector replay --help    play recorded files
   python -m collector simulate --help  stream made-up, labelled traffic
   python -m collector doctor --help    look at a Kong and at what has arrived: what is missing or risky
@@ -35,6 +38,18 @@ Every option can also be set in the environment (GATEWATCH_DATABASE, GATEWATCH_W
 GATEWATCH_HTTP_LISTEN, GATEWATCH_ADMIN_URL, GATEWATCH_TOKEN_FILE) or in gatewatch.toml; an option wins.
 docs/settings.md lists the rest.
 Exit status: 0 after a stop, 2 when it cannot start, with the reason in one sentence.
+"""
+WRITER_HELP = """\
+Stores what collectors have put on the bus (GATEWATCH_BUS), each event once, and takes it off the bus when it
+is stored. Any number may write into one PostgreSQL database; one of them judges alerts and makes approved
+changes, and another takes over when it dies.
+
+When it can store it prints one line:
+  writer ready http=HOST:PORT database=DATABASE
+"""
+WRITER_MORE = """\
+Exit status: 0 after a stop, 2 when it cannot start, with the reason in one sentence.
+docs/scale.md says when a writer is needed, and how many.
 """
 REPLAY_HELP = """\
 Plays recorded files: .jsonl or .jsonl.gz, one JSON value a line, of any form that a way in takes, recorded
@@ -114,6 +129,16 @@ def collector_parser() -> argparse.ArgumentParser:
         parser, "lines `source:token`, mode 600; without it only programs on this machine may send"
     )
     parser.add_argument("--version", action="version", version=f"gatewatch collector {VERSION}")
+    return parser
+
+
+def writer_parser() -> argparse.ArgumentParser:
+    """Options of `python -m collector writer`."""
+    parser = _parser("python -m collector writer", WRITER_HELP, WRITER_MORE)
+    _add_database(parser, "the PostgreSQL database to write, or a SQLite file that has no other writer")
+    parser.add_argument(
+        "--http-listen", metavar="HOST:PORT", help="where to serve /healthz, /metrics (127.0.0.1:8766)"
+    )
     return parser
 
 

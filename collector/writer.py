@@ -57,7 +57,7 @@ class Commit:
 
 
 class Writer:
-    """Owns the store.
+    """Owns the store. A `collector.sink.Sink`.
 
     Args:
         open_store: Opens it; called in the thread, again after a damaged file was moved away.
@@ -75,6 +75,7 @@ class Writer:
         now_ms: Callable[[], int],
         status: Callable[[], CollectorStatus],
     ) -> None:
+        self.piece: tuple[int, int] | None = None
         self.capacity = capacity
         self.waiting = 0
         """Batches taken in and not yet stored."""
@@ -145,7 +146,7 @@ class Writer:
         await self.room()
         return await self.submit(batch)
 
-    async def find_cursor(self, source: str, epoch: str) -> int:
+    async def find_cursor(self, source: str, epoch: str, oldest: int = 0) -> int:  # noqa: ARG002 - it is sure
         """The durable cursor, after everything submitted before."""
         future: asyncio.Future[int] = self._loop.create_future()
         self._push(_Find(source, epoch, future))

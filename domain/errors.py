@@ -7,6 +7,8 @@ GatewatchError
 │   ├── StoreBusy        it may work in a moment (locked, disk full): retry, do not acknowledge
 │   └── StoreCorrupt     it will not work again without a person
 │       └── StoreForeign whole, but not ours to write: another program's, or a newer version's
+├── BusError             the bus's: it did not take a message; the same again may work later
+│   └── BusFull          its limit is reached: writers have to catch up first
 └── DeadlineExceeded     a read took longer than it may
 
 The operator's own mistakes are `settings.SettingValueError`.
@@ -75,6 +77,14 @@ class StoreCorrupt(StoreError):  # noqa: N818
 
 class StoreForeign(StoreCorrupt):
     """The file is whole, and not this program's to write. It is left where it is."""
+
+
+class BusError(GatewatchError):
+    """The bus did not do what it was asked; whether a message arrived is not known."""
+
+
+class BusFull(BusError):  # noqa: N818
+    """The bus holds as much as it may. The message did not arrive."""
 
 
 class DeadlineExceeded(GatewatchError):  # noqa: N818

@@ -55,6 +55,8 @@ class Written(msgspec.Struct, kw_only=True):
     dead: tuple[Dead, ...] = ()
     last_seq: int = 0
     """Arrival number of the newest event in the store."""
+    is_queued: bool = False
+    """It is safe on a bus and not in the store yet: what is new and what came again is not known."""
 
 
 class SourceBeat(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,6 +71,53 @@ class SourceBeat(msgspec.Struct, frozen=True, kw_only=True):
     version: str | None = None
     peer: str | None = None
     """Address the source connects from."""
+
+
+class BusState(msgspec.Struct, frozen=True, kw_only=True):
+    """A bus as one of our processes sees it; None is unknown."""
+
+    url: str
+    """Without user and password."""
+    is_connected: bool
+    problem: str = ""
+    """One sentence about what is wrong or not known, else empty."""
+    waiting: int | None = None
+    """Messages that nobody has taken yet."""
+    in_hand: int | None = None
+    """Messages that a writer has and has not stored yet."""
+    redelivered: int | None = None
+    """Of those in hand: how many were given out before."""
+    dead: int | None = None
+    """Messages laid aside because nothing could be made of them."""
+    stored_bytes: int | None = None
+    replicas: int | None = None
+    replicas_current: int | None = None
+    """How many nodes hold everything that was acknowledged."""
+    leader: str | None = None
+    is_synced: bool | None = None
+    """Whether every node brings each message to its disk before it acknowledges it."""
+    spooled: int = 0
+    """Messages on this process's own disk, because the bus did not take them."""
+    spooled_bytes: int = 0
+
+
+class Member(msgspec.Struct, frozen=True, kw_only=True):
+    """One process of ours, as it tells about itself."""
+
+    member: str
+    """Unique while it runs: `<host>:<pid>`."""
+    role: str
+    """`collector` (takes events and stores them, or gives them to a bus) or `writer`."""
+    beat_ms: int
+    started_ms: int
+    version: str
+    state: str
+    detail: str = ""
+    listens: str = ""
+    """Where it takes events and questions, for people."""
+    is_on_duty: bool = False
+    """Whether alerts and approved changes are its to do."""
+    bus: BusState | None = None
 
 
 class CollectorStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,3 +137,5 @@ class CollectorStatus(msgspec.Struct, frozen=True, kw_only=True):
     commits: int = 0
     commit_p99_ms: float | None = None
     rejected_connections: int = 0
+    members: tuple[Member, ...] = ()
+    """This process and those that it heard of over a bus. Kept in rows of their own."""

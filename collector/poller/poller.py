@@ -14,8 +14,8 @@ from collector.poller.client import open_client
 from collector.poller.clusters import Clusters
 from collector.poller.node import NodePoller
 from collector.poller.plan import Plan
+from collector.sink import Sink
 from collector.tokens import read_secret_file
-from collector.writer import Writer
 from domain.errors import StoreBusy
 from domain.events import Decoded
 from settings import Settings, SettingValueError
@@ -34,7 +34,7 @@ class AdminPoller:
     def __init__(
         self,
         settings: Settings,
-        writer: Writer,
+        writer: Sink,
         metrics: Metrics,
         clock_s: Callable[[], float],
         now_ms: Callable[[], int],

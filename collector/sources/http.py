@@ -28,13 +28,13 @@ from starlette.routing import Route
 from collector.admission import OncePerMinute
 from collector.decoding import decode_body
 from collector.metrics import Metrics
+from collector.sink import Sink
 from collector.tokens import Tokens, is_loopback, token_like
 from collector.wire.event_hooks import decode_event_hook
 from collector.wire.generic import decode_generic
 from collector.wire.http_log import decode_http_log
 from collector.wire.payloads import quarantined
 from collector.wire.signature import is_signed
-from collector.writer import Writer
 from domain.errors import DecodeError, StoreBusy
 from domain.events import Decoded
 from settings import Settings
@@ -67,7 +67,7 @@ class HttpIntake:
         settings: Settings,
         tokens: Tokens | None,
         hook_secret: bytes | None,
-        writer: Writer,
+        writer: Sink,
         metrics: Metrics,
         quiet: OncePerMinute,
         now_ms: Callable[[], int],
@@ -233,6 +233,12 @@ class HttpIntake:
 
 
 def _answer(decoded: Decoded, written: Written) -> dict[str, int]:
+    if written.is_queued:  # what is new, and what a violation, is known when it is stored
+        return {
+            "entries": decoded.entries,
+            "queued": written.events + written.traffic,
+            "quarantined": written.quarantined,
+        }
     return {
         "entries": decoded.entries,
         "events": written.events,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
-from collector.batching import Gathered, dead_items, shed_gaps
+from collector.batching import Gathered, dead_items, runs, shed_gaps
 from collector.decoding import decode_items
 from collector.sources.session import Close, FindCursor, Send, Session, Store, StoreGap
 from collector.wire.stream import DeadSeq
@@ -192,7 +192,7 @@ class Link:
         if older is not None:
             older.supersede()
         self._beat(is_connected=True)
-        acked = await self._writer.find_cursor(command.source, command.epoch)
+        acked = await self._writer.find_cursor(command.source, command.epoch, command.oldest)
         for following in self.session.know_cursor(acked):
             await self._perform(following)
 
@@ -211,6 +211,16 @@ class Link:
             await self._perform(following)
 
     async def _store(self, command: Store) -> None:
+        piece = self._writer.piece
+        if piece is None:
+            await self._store_piece(command)
+            return
+        first = command.first
+        for items in runs(command.items, [len(bytes(item)) for item in command.items], *piece):
+            await self._store_piece(Store(first, list(items)))
+            first += len(items)
+
+    async def _store_piece(self, command: Store) -> None:
         self._is_waiting_for_room = True
         await self._writer.room()
         self._is_waiting_for_room = False

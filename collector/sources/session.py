@@ -73,6 +73,8 @@ class FindCursor:
 
     source: str
     epoch: str
+    oldest: int
+    """The first number that the sender still has."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -159,7 +161,7 @@ class Session:
         self.source, self.epoch, self.node = frame.source, frame.epoch, frame.node
         self._oldest = frame.oldest
         self.phase = Phase.OPENING
-        return [FindCursor(frame.source, frame.epoch)]
+        return [FindCursor(frame.source, frame.epoch, frame.oldest)]
 
     def know_cursor(self, acked: int) -> list[Command]:
         """Take the durable cursor of (source, epoch)."""

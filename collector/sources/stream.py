@@ -25,11 +25,11 @@ from websockets.typing import Subprotocol
 
 from collector.admission import ConnectionCaps, OncePerMinute
 from collector.metrics import Metrics
+from collector.sink import Sink
 from collector.sources.link import Link
 from collector.sources.session import Limits
 from collector.tls import HANDSHAKE_LIMIT_S
 from collector.tokens import Tokens, is_loopback, token_like
-from collector.writer import Writer
 from settings import Settings
 
 log = logging.getLogger("gatewatch.stream")
@@ -106,7 +106,7 @@ class StreamServer:
         *,
         settings: Settings,
         tokens: Tokens | None,
-        writer: Writer,
+        writer: Sink,
         metrics: Metrics,
         caps: ConnectionCaps,
         quiet: OncePerMinute,

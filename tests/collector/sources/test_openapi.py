@@ -16,11 +16,10 @@ from collector.admission import ConnectionCaps, OncePerMinute
 from collector.metrics import Metrics
 from collector.report import Identity, Report
 from collector.sources.http import HttpIntake, _answer, application
-from collector.sources.stream import StreamServer
 from collector.writer import Writer
 from domain.events import Decoded
 from settings import load_settings
-from storage.batches import Written
+from storage.batches import BusState, Written
 
 ROOT = Path(__file__).resolve().parents[3]
 SPECIFICATION = yaml.safe_load((ROOT / "docs/openapi.yaml").read_text(encoding="utf-8"))
@@ -30,7 +29,6 @@ INTAKES = [path for path in SPECIFICATION["paths"] if path.startswith("/intake/"
 class Idle:
     """Stands for a writer and a server that have nothing to do."""
 
-    links: tuple[()] = ()
     waiting, capacity, notice = 0, 1, ""
 
     health = SimpleNamespace(state="ok", detail="")
@@ -93,13 +91,20 @@ def test_what_is_answered_has_the_fields_that_are_written_down() -> None:
     assert set(answer) == set(named("Answer")["properties"]) == set(named("Answer")["required"])
 
 
+def test_what_is_answered_with_a_bus_has_the_fields_that_are_written_down() -> None:
+    answer = _answer(Decoded(), Written(is_queued=True))
+
+    assert set(answer) == set(named("Queued")["properties"]) == set(named("Queued")["required"])
+
+
 @pytest.mark.parametrize(
     ("peer", "expected"), [("127.0.0.1", "properties"), ("192.0.2.1", "required")], ids=["here", "elsewhere"]
 )
 async def test_health_has_the_fields_that_are_written_down(peer: str, expected: str) -> None:
     """Those that are required are all that others are told."""
     report = Report(Identity(1, "1", 1, "", "", ""), Metrics(), ConnectionCaps(1), lambda: 0)
-    report._writer, report._stream = cast("Writer", Idle()), cast("StreamServer", Idle())
+    report.watch(cast("Writer", Idle()))
+    report.bus = lambda: BusState(url="nats://a", is_connected=True)
     request = cast("Request", SimpleNamespace(client=SimpleNamespace(host=peer)))
 
     answer = await report.healthz(request)

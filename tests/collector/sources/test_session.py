@@ -53,7 +53,7 @@ def test_hello_asks_for_the_cursor_and_welcome_tells_it() -> None:
     first = session.receive(hello())
     second = session.know_cursor(7)
 
-    assert first == [FindCursor("gw-1", "e")]
+    assert first == [FindCursor("gw-1", "e", 1)]
     assert frames(second) == [{"t": "welcome", "acked": 7, "window": 10, "max_batch": 5, "max_bytes": 1000}]
     assert session.phase is Phase.STREAMING
 
@@ -170,8 +170,8 @@ def test_a_hello_that_cannot_be_read_is_refused(message: str) -> None:
 
 def test_a_token_of_another_source_is_refused() -> None:
     assert Session("gw-2", LIMITS).receive(hello()) == [Close(4403, "the token belongs to another source")]
-    assert Session("gw-1", LIMITS).receive(hello()) == [FindCursor("gw-1", "e")]
-    assert Session("gw-1", LIMITS).receive(hello(source="gw-1/3")) == [FindCursor("gw-1/3", "e")]
+    assert Session("gw-1", LIMITS).receive(hello()) == [FindCursor("gw-1", "e", 1)]
+    assert Session("gw-1", LIMITS).receive(hello(source="gw-1/3")) == [FindCursor("gw-1/3", "e", 1)]
 
 
 def test_silence_instead_of_hello_closes_but_a_hello_stops_the_clock() -> None:
