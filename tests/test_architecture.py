@@ -105,3 +105,34 @@ def test_no_folder_shadows_the_entry_script() -> None:
     """A folder dashboard/ would win over dashboard.py, a top-level pages/ would become pages by itself."""
     assert not (ROOT / "dashboard").exists()
     assert not (ROOT / "pages").exists()
+
+
+CLUSTER_HOMES = {"psycopg": "storage.postgres", "nats": "collector.bus.nats_bus"}
+"""What only requirements-cluster.txt has -> the package or module of ours that may import it."""
+
+
+def _imported_at_once(path: Path) -> set[str]:
+    """Modules that are imported when the file is, not later inside a function."""
+    names: set[str] = set()
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return names
+
+
+def _is_of(name: str, package: str) -> bool:
+    return name == package or name.startswith(f"{package}.")
+
+
+@pytest.mark.parametrize("package", CLUSTER_HOMES)
+def test_what_one_machine_does_not_need_is_imported_only_where_a_setting_asks_for_it(package: str) -> None:
+    home = CLUSTER_HOMES[package]
+    names = {path: ".".join(path.relative_to(ROOT).with_suffix("").parts) for path in sources()}
+    strangers = [path for path, name in names.items() if not _is_of(name, home)]
+
+    at_once = [p for p in strangers if any(_is_of(name, home) for name in _imported_at_once(p))]
+
+    assert not at_once
+    assert not [path for path in strangers if package in imports_of(path)]
