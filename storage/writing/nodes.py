@@ -7,7 +7,6 @@ node and the moment, so that it is stored once.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -21,6 +20,7 @@ from domain.node_states import Feed
 from domain.nodes import Node, Transition
 from domain.windows import DAY_MS
 from storage.batches import Batch, SourceBeat
+from storage.engine import Connection
 from storage.writing.keys import check_text
 
 OWN_SOURCE = "gatewatch"
@@ -54,7 +54,7 @@ class NodeBook:
         keep_days: How long past states are kept.
     """
 
-    def __init__(self, connection: sqlite3.Connection, keep_days: int) -> None:
+    def __init__(self, connection: Connection, keep_days: int) -> None:
         self._connection = connection
         self._keep_ms = keep_days * DAY_MS
         self._watched_since_ms: int | None = None
@@ -150,14 +150,15 @@ class NodeBook:
         fleet = self._fleet
         transitions = fleet.drain()
         self._connection.executemany(
-            "INSERT OR REPLACE INTO node_states VALUES (?, ?, ?, ?)",
+            "INSERT INTO node_states VALUES (?, ?, ?, ?)"
+            " ON CONFLICT (node, at_ms, state) DO UPDATE SET reason = excluded.reason",
             [(t.node, t.at_ms, t.after, t.reason) for t in transitions if t.before is not t.after],
         )
         for place in fleet.removed:
             for table in ("known_nodes", "node_states"):
                 self._connection.execute(f"DELETE FROM {table} WHERE node = ?", (place,))
         self._connection.executemany(
-            "INSERT INTO known_nodes VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+            "INSERT INTO known_nodes VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (node) DO UPDATE SET"
             " hostname = excluded.hostname, version = excluded.version, state = excluded.state,"
             " since_ms = excluded.since_ms, last_seen_ms = excluded.last_seen_ms,"
             " config_hash = excluded.config_hash, body = excluded.body",

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable
 
 from domain.windows import MINUTE_MS
 from storage.codes import COLUMN_OF, MAX_VIOLATION, WIDTHS_S, Dim
+from storage.engine import Connection
 from storage.packs import COLUMNS, MAX_N, PACKED, PASSED, REFUSED, column_id, pack_column
 
 OVER_AFTER_MS = 10 * MINUTE_MS
@@ -21,7 +21,7 @@ WHERE a.res = ? AND a.dim = ? AND a.bucket_s < ? AND p.pack IS NULL ORDER BY a.b
 class PackBook:
     """Makes packs, and throws away those that are not true any more, in the transaction that is open."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     def drop(self, buckets: Iterable[tuple[int, int]]) -> None:
@@ -61,15 +61,15 @@ class PackBook:
         ).fetchall()
         refused = _fitting(row for row in rows if row[-2] <= MAX_VIOLATION)
         passed = _fitting(row for row in rows if row[-2] > MAX_VIOLATION)
-        cursor = self._connection.execute(
-            "INSERT INTO packs (res, bucket_s, refused, passed) VALUES (?, ?, ?, ?)",
+        (pack,) = self._connection.execute(
+            "INSERT INTO packs (res, bucket_s, refused, passed) VALUES (?, ?, ?, ?) RETURNING pack",
             (res, bucket_s, len(refused), len(passed)),
-        )
+        ).fetchone()
         for part, some in ((REFUSED, refused), (PASSED, passed)):
             self._connection.executemany(
                 "INSERT INTO pack_columns VALUES (?, ?)",
                 [
-                    (column_id(cursor.lastrowid or 0, part, name), pack_column(name, numbers))
+                    (column_id(pack, part, name), pack_column(name, numbers))
                     for name, numbers in zip(COLUMNS, zip(*some, strict=True), strict=False)
                 ],
             )

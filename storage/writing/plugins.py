@@ -7,12 +7,12 @@ judged by what was configured at its own time.
 from __future__ import annotations
 
 import bisect
-import sqlite3
 
 import msgspec
 
 from domain.events import PluginSeen
 from domain.plugins import plugins_at
+from storage.engine import Connection
 from storage.writing.keys import check_instant, check_text
 
 MAX_BODY_CHARS = 262_144
@@ -21,7 +21,7 @@ MAX_BODY_CHARS = 262_144
 class PluginBook:
     """The history of plugins, wholly in memory: a Kong has tens of them, rarely thousands."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._history: dict[str, list[PluginSeen]] = {}
         self._told: dict[str, set[str]] = {}
@@ -71,7 +71,7 @@ class PluginBook:
             return False
         self._connection.execute(
             "INSERT INTO plugins VALUES (?, ?, ?, ?)"
-            " ON CONFLICT DO UPDATE SET source = excluded.source, body = excluded.body",
+            " ON CONFLICT (plugin_id, at_ms) DO UPDATE SET source = excluded.source, body = excluded.body",
             (seen.plugin_id, seen.at_ms, source, body),
         )
         history[:] = sorted(
@@ -123,7 +123,7 @@ class PluginBook:
         if plugin_id not in told:
             told.add(plugin_id)
             self._connection.execute(
-                "INSERT OR IGNORE INTO plugin_sources VALUES (?, ?)", (source, plugin_id)
+                "INSERT INTO plugin_sources VALUES (?, ?) ON CONFLICT DO NOTHING", (source, plugin_id)
             )
 
 

@@ -19,7 +19,6 @@ import ipaddress
 import os
 import re
 import secrets
-import sqlite3
 import stat
 from pathlib import Path
 from typing import NamedTuple
@@ -27,6 +26,7 @@ from typing import NamedTuple
 from domain.errors import StoreError
 from domain.windows import DAY_MS, HOUR_MS
 from storage.codes import BLOCK_BITS, FIRST_KEY, Dim
+from storage.engine import Connection
 from storage.packing import address_range, prefix_of
 from storage.writing.keys import KeyBook
 
@@ -109,7 +109,7 @@ class PseudonymBook:
         secret: The key of the pseudonyms.
     """
 
-    def __init__(self, connection: sqlite3.Connection, keys: KeyBook, days: int, secret: bytes) -> None:
+    def __init__(self, connection: Connection, keys: KeyBook, days: int, secret: bytes) -> None:
         self._connection = connection
         self._keys = keys
         self._age_ms = days * DAY_MS
@@ -117,7 +117,6 @@ class PseudonymBook:
         self._round_ms = -ROUND_EVERY_MS
         self._next_key: int | None = None
         self._next_block = self._formers_done = 0
-        connection.create_function("pseudonymised", 1, self._in_text, deterministic=True)
 
     def replace(self, now_ms: int, max_rows: int) -> tuple[int, int]:
         """Do a piece of the hourly round; returns how many rows it looked at, and how many it changed.
@@ -222,12 +221,19 @@ class PseudonymBook:
         return len(rows)
 
     def _scrub(self, table: str, columns: tuple[str, ...], where: str, bound: tuple[int, ...]) -> None:
-        sets = ", ".join(f"{name} = pseudonymised({name})" for name in columns)
-        self._connection.execute(f"UPDATE {table} SET {sets} WHERE {where}", bound)
+        for name in columns:
+            texts = self._connection.execute(
+                f"SELECT DISTINCT {name} FROM {table} WHERE {where} AND {name} IS NOT NULL", bound
+            ).fetchall()
+            changed = [(after, text) for (text,) in texts if (after := self._in_text(text)) != text]
+            for after, text in changed:
+                self._connection.execute(
+                    f"UPDATE {table} SET {name} = ? WHERE {where} AND {name} = ?", (after, *bound, text)
+                )
 
-    def _in_text(self, text: str | None) -> str | None:
+    def _in_text(self, text: str) -> str:
         """A text with every address in it replaced."""
-        return None if text is None else _ADDRESS.sub(self._of_match, text)
+        return _ADDRESS.sub(self._of_match, text)
 
     def _of_match(self, match: re.Match[str]) -> str:
         try:
@@ -243,7 +249,7 @@ class PseudonymBook:
 
     def _set_mark(self, table: str, value: int) -> None:
         self._connection.execute(
-            "INSERT INTO meta VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
+            "INSERT INTO meta VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
             (f"pseudonymised.{table}", value),
         )
 

@@ -10,9 +10,10 @@ as a set they took 70. Looking one up compares about 16 numbers, 0.5 us.
 from __future__ import annotations
 
 import hashlib
-import sqlite3
 from array import array
 from collections import deque
+
+from storage.engine import Connection
 
 MOST_BUCKETS = 65_536
 PER_BUCKET = 16
@@ -33,21 +34,26 @@ class ResendMemory:
         most: How many are remembered; about 20 bytes of memory and 8 bytes of file each.
     """
 
-    def __init__(self, connection: sqlite3.Connection, most: int) -> None:
+    def __init__(self, connection: Connection, most: int) -> None:
         self._connection = connection
         self._most = most
         buckets = 1
         while buckets < MOST_BUCKETS and buckets * PER_BUCKET < most:
             buckets *= 2
+        self._count = buckets
         self._mask = buckets - 1
         self._cap = 2 * (most // buckets + PER_BUCKET)
-        self._buckets: list[array[int] | None] = [None] * buckets
         self._fresh: dict[int, None] = {}
+        self.begin_anew()
+
+    def begin_anew(self) -> None:
+        """Read what is stored."""
+        self._buckets: list[array[int] | None] = [None] * self._count
         self._rows: deque[tuple[int, int]] = deque()
         """(row in the file, how many marks it holds), oldest first."""
         self._in_rows = 0
         self._next_row = 1
-        self._load()
+        self.catch_up()
 
     def is_known(self, mark: int) -> bool:
         """Whether a mark was seen, in this transaction or before."""
@@ -108,8 +114,12 @@ class ResendMemory:
         self._rows.append((row, len(marks)))
         self._in_rows += len(marks)
 
-    def _load(self) -> None:
-        for row, blob in self._connection.execute("SELECT resend_id, marks FROM resends ORDER BY resend_id"):
+    def catch_up(self) -> None:
+        """Read what other writers have added since."""
+        added = self._connection.execute(
+            "SELECT resend_id, marks FROM resends WHERE resend_id >= ? ORDER BY resend_id", (self._next_row,)
+        )
+        for row, blob in added:
             marks = array("q")
             marks.frombytes(blob[: len(blob) // 8 * 8])
             self._keep(row, marks)

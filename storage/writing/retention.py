@@ -7,11 +7,10 @@ came with it are old.
 
 from __future__ import annotations
 
-import sqlite3
-
 from domain.windows import DAY_MS
 from settings import Settings
 from storage.codes import BLOCK_BITS, META_EVENTS_FROM, Dim, meta_kept_from
+from storage.engine import Connection
 from storage.writing.packs import PackBook
 
 _TABLES_OF_EVENTS = ("judgements", "payloads", "event_details", "events")
@@ -22,7 +21,7 @@ CURSOR_DAYS = 90
 class Retention:
     """Removes in the transaction that is open."""
 
-    def __init__(self, connection: sqlite3.Connection, settings: Settings) -> None:
+    def __init__(self, connection: Connection, settings: Settings) -> None:
         self._connection = connection
         self._packs = PackBook(connection)
         self._events_ms = settings.events_days * DAY_MS
@@ -57,7 +56,7 @@ class Retention:
     def _tell(self, name: str, value: int) -> None:
         self._connection.execute(
             "INSERT INTO meta VALUES (?, ?)"
-            " ON CONFLICT DO UPDATE SET value = excluded.value WHERE excluded.value > value",
+            " ON CONFLICT (name) DO UPDATE SET value = excluded.value WHERE excluded.value > meta.value",
             (name, value),
         )
 

@@ -6,11 +6,11 @@ negative numbers, take the same way.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable
 from typing import TypeVar
 
 from storage.codes import COLUMN_OF, MEASURES, MEASURES_OF, NONE_KEY, WIDTHS_S, Dim
+from storage.engine import Connection
 from storage.writing.keys import KeyBook
 from storage.writing.packs import PackBook
 
@@ -26,23 +26,23 @@ _LIMIT_PLACE = _DIMS.index(Dim.LIMIT)
 
 _ADD_CELL = (
     "INSERT INTO cells (res, bucket_s, combo, n) VALUES (?, ?, ?, ?)"
-    " ON CONFLICT DO UPDATE SET n = n + excluded.n"
+    " ON CONFLICT (res, bucket_s, combo) DO UPDATE SET n = cells.n + excluded.n"
 )
 _ADD_ACTIVITY = (
     f"INSERT INTO activity (res, dim, bucket_s, key, {', '.join(MEASURES)})"
-    f" VALUES (?, ?, ?, ?{', ?' * len(MEASURES)}) ON CONFLICT DO UPDATE SET "
-    + ", ".join(f"{name} = {name} + excluded.{name}" for name in MEASURES)
+    f" VALUES (?, ?, ?, ?{', ?' * len(MEASURES)}) ON CONFLICT (res, dim, bucket_s, key) DO UPDATE SET "
+    + ", ".join(f"{name} = activity.{name} + excluded.{name}" for name in MEASURES)
 )
 _ADD_KINDS = (
     "INSERT INTO kind_counts (res, bucket_s, type_id, entity_type, node, n) VALUES (?, ?, ?, ?, ?, ?)"
-    " ON CONFLICT DO UPDATE SET n = n + excluded.n"
+    " ON CONFLICT (res, bucket_s, type_id, entity_type, node) DO UPDATE SET n = kind_counts.n + excluded.n"
 )
 
 
 class Rollups:
     """The sums of the transaction that is open."""
 
-    def __init__(self, connection: sqlite3.Connection, keys: KeyBook) -> None:
+    def __init__(self, connection: Connection, keys: KeyBook) -> None:
         self._connection = connection
         self._keys = keys
         self._packs = PackBook(connection)
@@ -144,12 +144,12 @@ class Rollups:
         return number
 
     def _add_combo(self, combo: Combo) -> int:
-        cursor = self._connection.execute(
+        (number,) = self._connection.execute(
             "INSERT INTO combos (consumer, ip, service, route, node, limit_key, outcome)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            " VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING combo",
             combo,
-        )
-        return cursor.lastrowid or 0
+        ).fetchone()
+        return int(number)
 
     def _sweep(self, cells: dict[tuple[int, Combo], int]) -> None:
         """Remove rows that corrections brought to nothing: who is in a bucket did something."""

@@ -7,7 +7,6 @@ of it, when that comes later still, tells of the same change.
 
 from __future__ import annotations
 
-import sqlite3
 from collections import deque
 from typing import NamedTuple
 
@@ -15,8 +14,14 @@ import msgspec
 
 from domain.events import Event, Kind
 from domain.targets import TargetSeen
+from storage.engine import Connection
 from storage.writing.keys import check_text
 
+_KEEP_TARGET = (
+    "INSERT INTO known_targets VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (node, upstream, target) DO UPDATE"
+    " SET health = excluded.health, since_ms = excluded.since_ms, first_ms = excluded.first_ms,"
+    " confirmed_ms = excluded.confirmed_ms, is_polled = excluded.is_polled"
+)
 TARGET_EVENTS = ("target_healthy", "target_unhealthy")
 SAME_CHANGE_MS = 15_000
 """Three rounds of polls: an event that is so much older than what a poll found is the same change."""
@@ -46,7 +51,7 @@ class Known(NamedTuple):
 class TargetBook:
     """The health that each node gave each target last."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._known: dict[_Key, Known | None] = {}
         self._changed: set[_Key] = set()
@@ -62,6 +67,11 @@ class TargetBook:
         self._names.clear()
         self._inferred.clear()
         self._gone.clear()
+
+    def look_again(self) -> None:
+        """Another writer changed what is stored; what was heard here stays known."""
+        self._known.clear()
+        self._names.clear()
 
     def named(self, event: Event) -> Event:
         """The event, its upstream by name where it came by id and the name is known."""
@@ -112,9 +122,7 @@ class TargetBook:
             return None
         first_ms = seen.at_ms if known is None else known.first_ms
         self._keep(key, Known(seen.health, seen.at_ms, first_ms, seen.at_ms, 1))
-        if key not in self._inferred and len(self._inferred) >= MAX_CACHED:
-            self._inferred.clear()
-        self._inferred.setdefault(key, deque(maxlen=INFERRED_KEPT)).append((seen.health, seen.at_ms))
+        self._infer(key, seen.health, seen.at_ms)
         name = EVENT_OF.get(seen.health)
         if name is None or (known is None and seen.health == "healthy"):
             return None
@@ -140,7 +148,7 @@ class TargetBook:
     def flush(self) -> None:
         """Write what changed into the transaction."""
         self._connection.executemany(
-            "INSERT OR REPLACE INTO known_targets VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            _KEEP_TARGET,
             [(*key, *known) for key in sorted(self._changed) if (known := self._known[key]) is not None],
         )
         self._changed.clear()
@@ -191,8 +199,15 @@ class TargetBook:
             if len(self._known) >= MAX_CACHED:
                 self.flush()
                 self._known.clear()
-            self._known[key] = None if row is None else Known(*row)
+            known = self._known[key] = None if row is None else Known(*row)
+            if known is not None and known.is_polled and key not in self._inferred:
+                self._infer(key, known.health, known.since_ms)
         return self._known[key]
+
+    def _infer(self, key: _Key, health: str, at_ms: int) -> None:
+        if key not in self._inferred and len(self._inferred) >= MAX_CACHED:
+            self._inferred.clear()
+        self._inferred.setdefault(key, deque(maxlen=INFERRED_KEPT)).append((health, at_ms))
 
     def _keep(self, key: _Key, known: Known) -> None:
         self._known[key] = known
