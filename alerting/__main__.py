@@ -16,6 +16,7 @@ from domain.errors import DeadlineExceeded, StoreError
 from domain.rules import default_rules
 from settings import SettingValueError, load_settings
 from storage.alert_reads import AlertReads
+from storage.location import located
 
 CANNOT = 2
 DEADLINE_MS = 60_000
@@ -41,25 +42,28 @@ def main(arguments: list[str]) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    replay.add_argument("--database", metavar="PATH", help="the SQLite file to read (data/gatewatch.db)")
+    replay.add_argument(
+        "--database", metavar="PATH", help="the file or PostgreSQL URL to read (data/gatewatch.db)"
+    )
     options = parser.parse_args(arguments)
     try:
         settings = load_settings({"database": options.database})
-        return print_history(Path(settings.database), sys.stdout, sys.stderr)
+        return print_history(settings.database, sys.stdout, sys.stderr)
     except (SettingValueError, StoreError, DeadlineExceeded) as error:
         print(f"alerting: {error}", file=sys.stderr)  # noqa: T201 - for the operator
         return CANNOT
 
 
-def print_history(database: Path, out: TextIO, progress: TextIO) -> int:
+def print_history(database: str | Path, out: TextIO, progress: TextIO) -> int:
     """Print one line per incident.
 
     Raises:
         SettingValueError: There is no such file.
         StoreError: It cannot be read.
     """
-    if not database.exists():
-        raise SettingValueError(f"database {database} does not exist; name another with --database")
+    location = located(database)
+    if isinstance(location, Path) and not location.exists():
+        raise SettingValueError(f"database {location} does not exist; name another with --database")
     reads = AlertReads(database, DEADLINE_MS)
     try:
         history = History(reads, default_rules(), on_progress=teller(progress))

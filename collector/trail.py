@@ -13,6 +13,7 @@ from domain.errors import StoreError
 from domain.redaction import redact_text
 from settings import Settings, SettingValueError
 from storage.audit_trail import record_settings, verify
+from storage.location import located
 
 log = logging.getLogger("gatewatch.audit")
 
@@ -29,6 +30,7 @@ def note_settings(settings: Settings, at_ms: int) -> None:
         name: redact_text(json.dumps(value, ensure_ascii=False))
         for name, value in dataclasses.asdict(settings).items()
     }
+    values["database"] = json.dumps(str(located(settings.database)), ensure_ascii=False)
     try:
         changed = record_settings(settings.database, at_ms, values)
     except StoreError as error:

@@ -8,7 +8,6 @@ moved the incident, so that none is lost and none is told of what did not happen
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -29,6 +28,8 @@ from storage.alert_rows import (
 )
 from storage.connection import mapped_errors, transaction
 from storage.deciding import open_beside_writer
+from storage.engine import Connection
+from storage.location import located
 
 MOST_EVIDENCE = 500
 """Events kept by number with an incident; the filter and the span show the rest."""
@@ -68,8 +69,8 @@ class AlertBook:
         StoreCorrupt: It is damaged.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self._path = Path(path)
+    def __init__(self, database: str | Path) -> None:
+        self._path = located(database)
         self._connection = open_beside_writer(self._path)
 
     def close(self) -> None:
@@ -84,7 +85,7 @@ class AlertBook:
             rows = self._connection.execute(
                 f"SELECT {INCIDENT_COLUMNS} FROM alert_incidents WHERE state <> 'resolved'"
                 f" UNION ALL SELECT {INCIDENT_COLUMNS} FROM alert_incidents"
-                " WHERE last_ms >= ? AND state = 'resolved'",
+                " WHERE last_ms >= ? AND state = 'resolved' ORDER BY incident_id",
                 (since_ms,),
             ).fetchall()
         return [to_incident(row) for row in rows]
@@ -97,7 +98,8 @@ class AlertBook:
             ).fetchone()
             rows = self._connection.execute(
                 f"SELECT {INCIDENT_COLUMNS} FROM alert_incidents WHERE incident_id IN"
-                " (SELECT incident_id FROM alert_history WHERE entry > ? AND who IS NOT NULL)",
+                " (SELECT incident_id FROM alert_history WHERE entry > ? AND who IS NOT NULL)"
+                " ORDER BY incident_id",
                 (after_entry,),
             ).fetchall()
         return newest, [to_incident(row) for row in rows]
@@ -151,27 +153,33 @@ class AlertBook:
             )
         if is_done and evidence:
             self._connection.executemany(
-                "INSERT OR IGNORE INTO alert_evidence SELECT ?1, ?2 WHERE"
-                f" (SELECT count(*) FROM alert_evidence WHERE incident_id = ?1) < {MOST_EVIDENCE}",
+                "INSERT INTO alert_evidence SELECT ?1, ?2 WHERE"
+                f" (SELECT count(*) FROM alert_evidence WHERE incident_id = ?1) < {MOST_EVIDENCE}"
+                " ON CONFLICT DO NOTHING",
                 [(incident_id, seq) for seq in evidence],
             )
         return Applied(move=move, incident_id=incident_id, is_done=is_done)
 
     def _insert(self, after: Incident) -> tuple[int, bool]:
+        held = self._held(after)
+        if held is not None:
+            return held, False
         values = incident_values(after)
         marks = ", ".join("?" * len(values))
-        found = self._connection.execute(
+        (incident_id,) = self._connection.execute(
             f"INSERT INTO alert_incidents ({INCIDENT_COLUMNS.partition(', ')[2]}) VALUES ({marks})"
-            " ON CONFLICT DO NOTHING RETURNING incident_id",
+            " RETURNING incident_id",
             values,
         ).fetchone()
-        if found is not None:
-            return found[0], True
-        (incident_id,) = self._connection.execute(
+        return incident_id, True
+
+    def _held(self, after: Incident) -> int | None:
+        """The number of an incident that is stored; None when it is not."""
+        row = self._connection.execute(
             "SELECT incident_id FROM alert_incidents WHERE fingerprint = ? AND opened_ms = ?",
             (after.fingerprint, after.opened_ms),
         ).fetchone()
-        return incident_id, False
+        return None if row is None else int(row[0])
 
     def _update(self, move: Move) -> tuple[int, bool]:
         after, before = move.after, move.before
@@ -201,11 +209,7 @@ class AlertBook:
         ).fetchone()
         if found is not None:
             return found[0], True
-        held = self._connection.execute(
-            "SELECT incident_id FROM alert_incidents WHERE fingerprint = ? AND opened_ms = ?",
-            (after.fingerprint, after.opened_ms),
-        ).fetchone()
-        return (0, False) if held is None else (held[0], False)
+        return self._held(after) or 0, False
 
     # ---- rules and silences
 
@@ -214,7 +218,7 @@ class AlertBook:
         with mapped_errors(self._path):
             rows = self._connection.execute(
                 "SELECT body FROM alert_rules r WHERE version ="
-                " (SELECT max(version) FROM alert_rules WHERE rule_id = r.rule_id)"
+                " (SELECT max(version) FROM alert_rules WHERE rule_id = r.rule_id) ORDER BY rule_id"
             ).fetchall()
         return [body for (body,) in rows]
 
@@ -231,7 +235,8 @@ class AlertBook:
         """Silences and maintenance windows that are not over."""
         with mapped_errors(self._path):
             rows = self._connection.execute(
-                f"SELECT {SILENCE_COLUMNS} FROM alert_silences WHERE until_ms > ? AND ended_by IS NULL",
+                f"SELECT {SILENCE_COLUMNS} FROM alert_silences WHERE until_ms > ? AND ended_by IS NULL"
+                " ORDER BY silence_id",
                 (now_ms,),
             ).fetchall()
         return [to_silence(row) for row in rows]
@@ -241,7 +246,8 @@ class AlertBook:
         with mapped_errors(self._path), transaction(self._connection):
             rows = self._connection.execute(
                 f"SELECT {SILENCE_COLUMNS} FROM alert_silences WHERE until_ms > ? AND until_ms <= ?"
-                " AND from_ms <= ? AND until_ms - from_ms > ? AND ended_by IS NULL AND warned_ms IS NULL",
+                " AND from_ms <= ? AND until_ms - from_ms > ? AND ended_by IS NULL AND warned_ms IS NULL"
+                " ORDER BY silence_id",
                 (now_ms, now_ms + WARN_BEFORE_MS, now_ms, 2 * WARN_BEFORE_MS),
             ).fetchall()
             for row in rows:
@@ -273,7 +279,7 @@ class AlertBook:
 
     def _set(self, name: str, value: str) -> None:
         self._connection.execute(
-            "INSERT INTO alert_state VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
+            "INSERT INTO alert_state VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
             (name, value),
         )
 
@@ -296,10 +302,11 @@ class AlertBook:
         add_message(self._connection, message)
 
 
-def add_message(connection: sqlite3.Connection, message: NewMessage, made_ms: int | None = None) -> None:
+def add_message(connection: Connection, message: NewMessage, made_ms: int | None = None) -> None:
     """Put a message into the outbox; the same id twice is one message."""
     connection.execute(
-        "INSERT OR IGNORE INTO alert_outbox VALUES (?, ?, ?, ?, ?, ?, ?, 0, 'waiting', NULL, NULL, ?)",
+        "INSERT INTO alert_outbox VALUES (?, ?, ?, ?, ?, ?, ?, 0, 'waiting', NULL, NULL, ?)"
+        " ON CONFLICT DO NOTHING",
         (
             message.message_id,
             message.receiver,

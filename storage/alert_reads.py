@@ -12,7 +12,7 @@ from domain.blocks import Block
 from storage.block_rows import read_blocks_between
 from storage.codes import NONE_KEY, RES_CODES, Dim
 from storage.reading import alert_feed as feed
-from storage.reading.connections import Connections
+from storage.reading.choosing import open_snapshots
 from storage.reading.words import Word, read_merged, read_words
 
 _DIM_OF_ENTITY = {"consumer": Dim.CONSUMER, "ip": Dim.IP, "service": Dim.SERVICE, "everything": Dim.ALL}
@@ -26,12 +26,12 @@ class AlertReads:
     """Read-only; safe to share between threads.
 
     Args:
-        path: The file. While it does not exist it answers like an empty one.
+        database: The file, or the URL. While it does not exist it answers like an empty one.
         deadline_ms: Longest that one question may take.
     """
 
-    def __init__(self, path: str | Path, deadline_ms: int) -> None:
-        self._connections = Connections(Path(path), deadline_ms)
+    def __init__(self, database: str | Path, deadline_ms: int) -> None:
+        self._connections = open_snapshots(database, deadline_ms)
 
     def close(self) -> None:
         """Release the file."""
@@ -113,7 +113,8 @@ class AlertReads:
         """(source, way, whether it is connected, last received, last sign of life) of every source."""
         with self._connections.snapshot() as snapshot:
             rows = snapshot.rows(
-                "SELECT source, way, connected, last_received_ms, last_beat_ms FROM sources LIMIT 5000"
+                "SELECT source, way, connected, last_received_ms, last_beat_ms FROM sources"
+                " ORDER BY source LIMIT 5000"
             )
         return [(row[0], row[1], None if row[2] is None else bool(row[2]), row[3], row[4]) for row in rows]
 

@@ -22,7 +22,7 @@ from storage.alert_rows import (
     to_incident,
     to_silence,
 )
-from storage.reading.connections import Connections
+from storage.reading.choosing import open_snapshots
 
 MOST_ROWS = 500
 _SEVERITY_ORDER = "CASE severity WHEN 'critical' THEN 0 WHEN 'high' THEN 1 WHEN 'notice' THEN 2 ELSE 3 END"
@@ -36,12 +36,12 @@ class AlertsReader:
     """Read-only. A file that does not exist yet answers like an empty one.
 
     Args:
-        path: The file.
+        database: The file, or the URL.
         deadline_ms: Longest that one question may take.
     """
 
-    def __init__(self, path: str | Path, deadline_ms: int) -> None:
-        self._connections = Connections(Path(path), deadline_ms)
+    def __init__(self, database: str | Path, deadline_ms: int) -> None:
+        self._connections = open_snapshots(database, deadline_ms)
 
     def close(self) -> None:
         """Release the file."""
@@ -62,7 +62,7 @@ class AlertsReader:
         """Everything that is not over, the worst first, the newest first among equals."""
         rows = self._rows(
             f"SELECT {INCIDENT_COLUMNS} FROM alert_incidents WHERE state <> 'resolved'"
-            f" ORDER BY {_SEVERITY_ORDER}, opened_ms DESC LIMIT {MOST_ROWS}"
+            f" ORDER BY {_SEVERITY_ORDER}, opened_ms DESC, incident_id DESC LIMIT {MOST_ROWS}"
         )
         return tuple(map(to_incident, rows))
 
@@ -70,7 +70,7 @@ class AlertsReader:
         """Incidents that touch a span, the newest first."""
         rows = self._rows(
             f"SELECT {INCIDENT_COLUMNS} FROM alert_incidents WHERE last_ms >= ? AND from_ms < ?"
-            " ORDER BY opened_ms DESC LIMIT ?",
+            " ORDER BY opened_ms DESC, incident_id DESC LIMIT ?",
             (from_ms, to_ms, limit),
         )
         return tuple(map(to_incident, rows))
@@ -81,9 +81,9 @@ class AlertsReader:
         """The incidents of one entity by its id or name, the newest first."""
         rows = self._rows(
             f"SELECT {INCIDENT_COLUMNS} FROM alert_incidents WHERE entity_type = ?"
-            " AND (entity_id IN (SELECT value FROM json_each(?)) OR entity IN (SELECT value FROM"
-            " json_each(?)))"
-            " ORDER BY opened_ms DESC LIMIT ?",
+            " AND (entity_id IN (SELECT CAST(value AS TEXT) FROM json_each(?))"
+            " OR entity IN (SELECT CAST(value AS TEXT) FROM json_each(?)))"
+            " ORDER BY opened_ms DESC, incident_id DESC LIMIT ?",
             (entity_type, json.dumps(list(values)), json.dumps(list(values)), limit),
         )
         return tuple(map(to_incident, rows))
@@ -119,7 +119,7 @@ class AlertsReader:
         """Those that hold or will, and those that ended within a day, the last to end first."""
         rows = self._rows(
             f"SELECT {SILENCE_COLUMNS} FROM alert_silences WHERE until_ms > ?"
-            f" ORDER BY until_ms DESC LIMIT {MOST_ROWS}",
+            f" ORDER BY until_ms DESC, silence_id DESC LIMIT {MOST_ROWS}",
             (now_ms - 86_400_000,),
         )
         return tuple(map(to_silence, rows))
@@ -143,11 +143,12 @@ class AlertsReader:
     def noise(self, from_ms: int) -> dict[str, tuple[int, int]]:
         """Rule -> (incidents since an instant, those of them that people called false or benign)."""
         rows = self._rows(
-            "SELECT rule, count(*), sum(verdict IN ('false', 'benign')) FROM alert_incidents"
+            "SELECT rule, count(*), sum(CASE WHEN verdict IN ('false', 'benign') THEN 1 ELSE 0 END)"
+            " FROM alert_incidents"
             " WHERE opened_ms >= ? GROUP BY rule",
             (from_ms,),
         )
-        return {rule: (count, wrong or 0) for rule, count, wrong in rows}
+        return {rule: (count, wrong) for rule, count, wrong in rows}
 
     # ---- notifications
 
@@ -180,8 +181,8 @@ class AlertsReader:
     def outbox(self, states: Sequence[str], limit: int = 100) -> tuple[OutboxRow, ...]:
         """Messages in some states, the newest first."""
         rows = self._rows(
-            f"SELECT {_OUTBOX_COLUMNS} FROM alert_outbox WHERE state IN (SELECT value FROM json_each(?))"
-            " ORDER BY made_ms DESC LIMIT ?",
+            f"SELECT {_OUTBOX_COLUMNS} FROM alert_outbox WHERE state IN (SELECT CAST(value AS TEXT)"
+            " FROM json_each(?)) ORDER BY made_ms DESC, message_id LIMIT ?",
             (json.dumps(list(states)), limit),
         )
         return tuple(to_outbox(row) for row in rows)

@@ -16,15 +16,18 @@ import json
 import sqlite3
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from domain.errors import StoreBusy
-from storage.connection import check_owner, mapped_errors, open_reader, open_writer, transaction
-from storage.schema import check_version, version_of
+from storage.connection import mapped_errors, open_reader, transaction
+from storage.deciding import open_for_decisions
+from storage.engine import Connection
+from storage.location import Location, located
+from storage.schema import check_version
 
 FIRST_CHAIN = "0" * 64
 MAX_TEXT_CHARS = 2_000
 CHAINED = ("audit_trail", "change_log")
+VERIFIED_AT_ONCE = 10_000
 
 
 class Chain(NamedTuple):
@@ -50,7 +53,7 @@ def digest_of(text: str) -> str:
 
 
 def append(
-    connection: sqlite3.Connection, table: str, at_ms: int, who: str, what: str, subject: str, detail: str
+    connection: Connection, table: str, at_ms: int, who: str, what: str, subject: str, detail: str
 ) -> None:
     """Add an entry to a chain, inside a transaction that is open.
 
@@ -72,31 +75,31 @@ def append(
     )
 
 
-def record(path: str | Path, at_ms: int, who: str, what: str, subject: str = "", detail: str = "") -> None:
+def record(
+    database: str | Path, at_ms: int, who: str, what: str, subject: str = "", detail: str = ""
+) -> None:
     """Add one entry to the audit trail, on disk when this returns.
 
     Raises:
         StoreBusy: The file is not there, or cannot be written now.
         StoreError: It is damaged, or not ours.
     """
-    found = Path(path)
-    with _opened(found) as connection, mapped_errors(found), transaction(connection):
+    with _opened(located(database)) as connection:
         append(connection, "audit_trail", at_ms, who, what, subject, detail)
 
 
-def record_settings(path: str | Path, at_ms: int, values: Mapping[str, str]) -> list[str]:
+def record_settings(database: str | Path, at_ms: int, values: Mapping[str, str]) -> list[str]:
     """Note which settings differ from those of the start before; returns their names, at the first none.
 
     Args:
-        path: The file.
+        database: The file, or the URL.
         at_ms: Now.
         values: Every setting as text that may be shown: the paths of secrets, never secrets.
 
     Raises:
         StoreError: It cannot be written now.
     """
-    found = Path(path)
-    with _opened(found) as connection, mapped_errors(found), transaction(connection):
+    with _opened(located(database)) as connection:
         before = dict(connection.execute("SELECT name, value FROM audit_settings").fetchall())
         names = sorted(name for name in {*before, *values} if before.get(name) != values.get(name))
         if not names:
@@ -110,27 +113,20 @@ def record_settings(path: str | Path, at_ms: int, values: Mapping[str, str]) -> 
         return names if before else []
 
 
-def verify(path: str | Path) -> list[Chain]:
-    """Recompute every chain of a file, which may be written meanwhile.
+def verify(database: str | Path) -> list[Chain]:
+    """Recompute every chain of a store, which may be written meanwhile.
 
     Raises:
         StoreError: It cannot be read at all.
     """
-    found = Path(path)
-    with contextlib.closing(open_reader(found)) as connection, mapped_errors(found):
-        check_version(connection, found)
-        # a byte that is no UTF-8 any more is a difference to be told, not a failure to read
-        connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
+    with _open_to_verify(located(database)) as connection:
         return [_verified(connection, table) for table in CHAINED]
 
 
-def _verified(connection: sqlite3.Connection, table: str) -> Chain:
+def _verified(connection: Connection, table: str) -> Chain:
     number, head = 0, FIRST_CHAIN
     try:
-        rows = connection.execute(
-            f"SELECT entry, at_ms, who, what, subject, detail, chain FROM {table} ORDER BY entry"
-        )
-        for entry, *values, chain in rows:
+        for entry, *values, chain in _entries(connection, table):
             if entry != number + 1:
                 return Chain(table, number, head, f"entry {number + 1} is missing: entry {entry} follows")
             if chain != chain_of(head, *values):
@@ -146,23 +142,51 @@ def _verified(connection: sqlite3.Connection, table: str) -> Chain:
     return Chain(table, number, head, "")
 
 
-def _highest(connection: sqlite3.Connection, table: str) -> int:
-    """The highest number ever given, where the table remembers it."""
+def _entries(connection: Connection, table: str) -> Iterator[tuple[Any, ...]]:
+    """All of a chain, in order; some at a time, because a server's client holds what it asked for."""
+    last: int | None = None
+    while True:
+        rows = connection.execute(
+            f"SELECT entry, at_ms, who, what, subject, detail, chain FROM {table} WHERE entry > ?"
+            f" ORDER BY entry LIMIT {VERIFIED_AT_ONCE}",
+            (-(2**62) if last is None else last,),
+        ).fetchall()
+        yield from rows
+        if len(rows) < VERIFIED_AT_ONCE:
+            return
+        last = rows[-1][0]
+
+
+def _highest(connection: Connection, table: str) -> int:
+    """The highest number ever given, where the store remembers it."""
     row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (table,)).fetchone()
     return int(row[0]) if row else 0
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[sqlite3.Connection]:
-    if not path.exists():
-        raise StoreBusy(f"{path} does not exist yet: start the collector")
-    with contextlib.closing(open_writer(path)) as connection:
-        with mapped_errors(path):
-            check_owner(connection, path)
-            check_version(connection, path)
-            # only the collector's writer folds the log in: here people would wait for it
-            connection.execute("PRAGMA wal_autocheckpoint=0").fetchall()
-            is_empty = not version_of(connection)
-        if is_empty:
-            raise StoreBusy(f"{path} has no tables yet: start the collector")
+def _opened(location: Location) -> Iterator[Connection]:
+    """One transaction of a writer."""
+    with (
+        contextlib.closing(open_for_decisions(location)) as connection,
+        mapped_errors(location),
+        transaction(connection),
+    ):
         yield connection
+
+
+@contextlib.contextmanager
+def _open_to_verify(location: Location) -> Iterator[Connection]:
+    """One state of a store, to read."""
+    if isinstance(location, Path):
+        with contextlib.closing(open_reader(location)) as connection, mapped_errors(location):
+            check_version(connection, location)
+            # a byte that is no UTF-8 any more is a difference to be told, not a failure to read
+            connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
+            connection.execute("BEGIN")
+            yield connection
+        return
+    from storage.postgres.opening import open_to_read  # noqa: PLC0415 - only who uses it needs psycopg
+
+    with contextlib.closing(open_to_read(location)) as held:
+        held.execute("BEGIN")
+        yield held

@@ -88,6 +88,7 @@ def blocks_that_made(book: ChangeBook) -> list[Block]:
     with mapped_errors(book.path):
         rows = book.connection.execute(
             f"SELECT {BLOCK_COLUMNS} FROM blocks WHERE touched LIKE '%\"is_ours\":true%'"
+            " ORDER BY asked_ms, block_id"
         ).fetchall()
     return [to_block(row) for row in rows]
 

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from domain.blocks import Block, Touched, scope_of_json
-from storage.reading.connections import Snapshot
+from storage.reading.snapshot import Snapshot
 
 BLOCK_COLUMNS = (
     "block_id, state, subject_type, subject, label, scope, reason, asked_by, asked_ms, duration_ms,"
@@ -36,7 +36,7 @@ def read_blocks_between(snapshot: Snapshot, from_ms: int, to_ms: int) -> list[Bl
     """Blocks that were on at some time of a span: what they refused is no sign of anything."""
     rows = snapshot.rows(
         f"SELECT {BLOCK_COLUMNS} FROM blocks WHERE applied_ms IS NOT NULL AND is_dry_run = 0"
-        " AND applied_ms < ? AND coalesce(ended_ms, ?) >= ?",
+        " AND applied_ms < ? AND coalesce(ended_ms, ?) >= ? ORDER BY applied_ms, block_id",
         (to_ms, to_ms, from_ms),
     )
     return [to_block(row) for row in rows]

@@ -8,7 +8,6 @@ told so. Each move leaves an entry in the log, chained by hashes.
 from __future__ import annotations
 
 import json
-import sqlite3
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -20,6 +19,8 @@ from domain.proposals import Answer, Proposal, ProposalState, answer_to, same_na
 from storage.audit_trail import append
 from storage.connection import mapped_errors, transaction
 from storage.deciding import open_for_decisions
+from storage.engine import Connection
+from storage.location import located
 
 COLUMNS = (
     "proposal_id, kind, state, asked_ms, asked_by, reason, ask, target, plan, plan_hash, shown, planned_ms,"
@@ -42,7 +43,7 @@ def to_proposal(row: tuple[Any, ...]) -> Proposal:
 class ChangeBook:
     """One connection for decisions. Not for use from several threads at once.
 
-    The file must be there: the collector makes it.
+    The tables must be there: the collector makes them.
 
     Raises:
         StoreBusy: It is not there, or cannot be opened now.
@@ -50,8 +51,8 @@ class ChangeBook:
         StoreForeign: It is not ours.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+    def __init__(self, database: str | Path) -> None:
+        self.path = located(database)
         self._connection = open_for_decisions(self.path)
 
     def __enter__(self) -> Self:
@@ -69,7 +70,7 @@ class ChangeBook:
         self._connection.close()
 
     @property
-    def connection(self) -> sqlite3.Connection:
+    def connection(self) -> Connection:
         """For the other books of changes, so that they write in the same transactions."""
         return self._connection
 
@@ -118,7 +119,9 @@ class ChangeBook:
                     approved_hash=plan_hash,
                 )
             self._connection.execute(
-                "INSERT OR REPLACE INTO change_approvals VALUES (?, ?, ?, 'approve', ?, ?, ?)",
+                "INSERT INTO change_approvals VALUES (?, ?, ?, 'approve', ?, ?, ?)"
+                " ON CONFLICT (proposal_id, approver, at_ms) DO UPDATE SET verdict = excluded.verdict,"
+                " plan_hash = excluded.plan_hash, won = excluded.won, note = excluded.note",
                 (proposal_id, approver, at_ms, plan_hash, int(answer is Answer.GIVEN), answer.value),
             )
             what = "approved" if answer is Answer.GIVEN else "approval refused"
@@ -196,7 +199,7 @@ class ChangeBook:
         with mapped_errors(self.path), transaction(self._connection):
             rows = self._connection.execute(
                 "SELECT proposal_id, state FROM change_proposals WHERE state IN ('proposed', 'approved')"
-                " AND expires_ms <= ?",
+                " AND expires_ms <= ? ORDER BY proposal_id",
                 (at_ms,),
             ).fetchall()
             for proposal_id, state in rows:

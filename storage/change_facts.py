@@ -21,7 +21,9 @@ def record_actor(book: ChangeBook, seq: int, actor: Actor, proposal_id: str | No
     """Say who made a change; a later, better answer replaces an earlier one."""
     with mapped_errors(book.path), transaction(book.connection):
         book.connection.execute(
-            "INSERT OR REPLACE INTO change_actors VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO change_actors VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (seq) DO UPDATE SET"
+            " actor = excluded.actor, how = excluded.how, why = excluded.why,"
+            " client_ip = excluded.client_ip, call_id = excluded.call_id, proposal_id = excluded.proposal_id",
             (seq, actor.name, actor.how.value, actor.why, actor.client_ip, actor.call_id, proposal_id),
         )
 
@@ -30,9 +32,9 @@ def record_verdict(book: ChangeBook, seq: int, verdict: Verdict, at_ms: int, *, 
     """Say what followed a change; replaces what was said while it was not final."""
     with mapped_errors(book.path), transaction(book.connection):
         book.connection.execute(
-            "INSERT INTO change_verdicts VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+            "INSERT INTO change_verdicts VALUES (?, ?, ?, ?) ON CONFLICT (seq) DO UPDATE SET"
             " judged_ms = excluded.judged_ms, is_final = excluded.is_final, verdict = excluded.verdict"
-            " WHERE is_final = 0",
+            " WHERE change_verdicts.is_final = 0",
             (seq, at_ms, int(is_final), msgspec.json.encode(verdict).decode()),
         )
 
@@ -56,7 +58,7 @@ def record_calls(book: ChangeBook, calls: Iterable[AdminCall]) -> int:
     ]
     with mapped_errors(book.path), transaction(book.connection):
         cursor = book.connection.executemany(
-            "INSERT OR IGNORE INTO admin_calls VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows
+            "INSERT INTO admin_calls VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", rows
         )
         return max(0, cursor.rowcount)
 
@@ -88,6 +90,7 @@ def known_states(book: ChangeBook) -> tuple[dict[tuple[str, str], dict[str, Any]
     with mapped_errors(book.path):
         rows = book.connection.execute(
             "SELECT entity_type, entity_id, state, known_ms FROM config_states"
+            " ORDER BY entity_type, entity_id"
         ).fetchall()
     states = {(row[0], row[1]): None if row[2] is None else json.loads(row[2]) for row in rows}
     looked = [row[3] for row in rows if (row[0], row[1]) == LOOK]
@@ -119,7 +122,9 @@ def record_states(
     ]
     with mapped_errors(book.path), transaction(book.connection):
         book.connection.executemany(
-            "INSERT OR REPLACE INTO config_states VALUES (?, ?, ?, ?)", [*rows, (*LOOK, None, at_ms)]
+            "INSERT INTO config_states VALUES (?, ?, ?, ?) ON CONFLICT (entity_type, entity_id) DO UPDATE SET"
+            " state = excluded.state, known_ms = excluded.known_ms",
+            [*rows, (*LOOK, None, at_ms)],
         )
         book.connection.executemany(
             "INSERT INTO config_drifts (entity_type, entity_id, entity_name, direction, from_ms, found_ms,"

@@ -22,7 +22,8 @@ from storage.change_book import COLUMNS, to_proposal
 from storage.change_rows import BlockRow, ChangeRow, DriftRow, ListEntry, LogEntry, StepRow
 from storage.codes import FIRST_KEY, KIND_CODES, UNKNOWN_KIND
 from storage.packing import load_json, request_id_in, unpack_id, unpack_payload
-from storage.reading.connections import Connections, Snapshot
+from storage.reading.choosing import open_snapshots
+from storage.reading.snapshot import Snapshot
 
 MAX_CHANGES = 500
 _CHANGE = f"""
@@ -46,12 +47,12 @@ class ChangesReader:
     """Answers like an empty store while the file does not exist.
 
     Args:
-        path: The file.
+        database: The file, or the URL.
         deadline_ms: Longest that one question may take.
     """
 
-    def __init__(self, path: str | Path, deadline_ms: int) -> None:
-        self._connections = Connections(Path(path), deadline_ms)
+    def __init__(self, database: str | Path, deadline_ms: int) -> None:
+        self._connections = open_snapshots(database, deadline_ms)
 
     def close(self) -> None:
         """Release the file."""
@@ -97,6 +98,8 @@ class ChangesReader:
     def names(self, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
         """(collection, id) -> the latest name; those without one are left out."""
         pairs = [[collection, entity_id] for collection, entity_id in set(wanted)]
+        if not pairs:
+            return {}
         with self._connections.snapshot() as snapshot:
             rows = snapshot.rows(
                 "SELECT n.entity_type, n.entity_id, n.name FROM json_each(?) j CROSS JOIN entities n"
@@ -132,7 +135,7 @@ class ChangesReader:
         with self._connections.snapshot() as snapshot:
             rows = snapshot.rows(
                 "SELECT call_id, at_ms, source, actor, method, path, status, client_ip, request_id, workspace"
-                " FROM admin_calls WHERE at_ms >= ? AND at_ms < ? ORDER BY at_ms LIMIT ?",
+                " FROM admin_calls WHERE at_ms >= ? AND at_ms < ? ORDER BY at_ms, call_id LIMIT ?",
                 (window.from_ms, window.to_ms, limit),
             )
         return tuple(_call(row) for row in rows)
@@ -146,7 +149,7 @@ class ChangesReader:
                 " ON e.kind = ? AND e.kind > 1 AND e.at_ms >= ? AND e.type_id = y.type_id"
                 " JOIN keys i ON i.key_id = e.ip LEFT JOIN event_details d ON d.seq = e.seq"
                 " LEFT JOIN keys a ON a.key_id = d.actor LEFT JOIN payloads p ON p.seq = e.seq"
-                " WHERE y.kind = ? AND y.event = ? ORDER BY e.at_ms DESC LIMIT ?",
+                " WHERE y.kind = ? AND y.event = ? ORDER BY e.at_ms DESC, e.seq DESC LIMIT ?",
                 (UNKNOWN_KIND, from_ms, ADMIN_KIND, ADMIN_CALLED, limit),
             )
         return tuple(call for row in rows if (call := _logged_call(row)) is not None)
@@ -184,7 +187,8 @@ class ChangesReader:
         with self._connections.snapshot() as snapshot:
             rows = snapshot.rows(
                 f"SELECT {COLUMNS} FROM change_proposals ORDER BY"
-                " state NOT IN ('asked', 'proposed', 'approved', 'applying'), asked_ms DESC LIMIT ?",
+                " state NOT IN ('asked', 'proposed', 'approved', 'applying'), asked_ms DESC, proposal_id"
+                " LIMIT ?",
                 (limit,),
             )
         return tuple(to_proposal(row) for row in rows)
@@ -244,7 +248,8 @@ class ChangesReader:
             rows = snapshot.rows(
                 f"SELECT {columns}, p.state, p.outcome FROM blocks b LEFT JOIN change_proposals p"
                 " ON p.proposal_id = b.proposal_id"
-                " ORDER BY b.state NOT IN ('active', 'requested', 'dry run'), b.asked_ms DESC LIMIT ?",
+                " ORDER BY b.state NOT IN ('active', 'requested', 'dry run'), b.asked_ms DESC, b.block_id"
+                " LIMIT ?",
                 (limit,),
             )
         return tuple(
@@ -263,7 +268,7 @@ class ChangesReader:
             rows = snapshot.rows(
                 "SELECT entry_id, subject_type, subject, note, added_by, added_ms, expires_ms"
                 " FROM block_lists WHERE removed_ms IS NULL AND coalesce(expires_ms, ?) > ?"
-                " ORDER BY added_ms",
+                " ORDER BY added_ms, entry_id",
                 (at_ms + 1, at_ms),
             )
         return tuple(

@@ -8,7 +8,6 @@ decision leaves a line in the history, and one in the audit trail, which tells i
 from __future__ import annotations
 
 import json
-import sqlite3
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -23,6 +22,8 @@ from storage.alert_rows import silence_body
 from storage.audit_trail import append, digest_of
 from storage.connection import mapped_errors, transaction
 from storage.deciding import open_for_decisions
+from storage.engine import Connection
+from storage.location import located
 
 MAX_NOTE_CHARS = 4_000
 MAX_NAME_CHARS = 200
@@ -40,15 +41,15 @@ class Decisions:
     """One connection for decisions. Not for use from several threads at once; close it soon.
 
     Args:
-        path: The file; it must be there, the collector makes it.
+        database: The file, or the URL; its tables must be there, the collector makes them.
 
     Raises:
         StoreBusy: It is not there yet, or cannot be opened now.
         StoreCorrupt: It is damaged.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self._path = Path(path)
+    def __init__(self, database: str | Path) -> None:
+        self._path = located(database)
         self._connection = open_for_decisions(self._path)
 
     def __enter__(self) -> Self:
@@ -175,18 +176,17 @@ class Decisions:
         if fault is not None:
             raise NotAllowed(fault)
         with mapped_errors(self._path), transaction(self._connection):
-            cursor = self._connection.execute(
+            (number,) = self._connection.execute(
                 "INSERT INTO alert_silences (kind, from_ms, until_ms, author, reason, body, made_ms)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                " VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING silence_id",
                 (
                     silence.kind.value, silence.from_ms, silence.until_ms, _name(silence.author),
                     silence.reason[:MAX_NOTE_CHARS], silence_body(silence), at_ms,
                 ),
-            )  # fmt: skip
-            number = cursor.lastrowid or 0
+            ).fetchone()  # fmt: skip
             span = f"{silence.kind.value} from {silence.from_ms} until {silence.until_ms}"
             self._audit(at_ms, silence.author, "silenced", f"silence {number}", span, silence_body(silence))
-        return number
+        return int(number)
 
     def end_silence(self, silence_id: int, who: str, at_ms: int) -> None:
         """End a silence before its time.
@@ -276,7 +276,7 @@ class Decisions:
             )
 
     @property
-    def connection(self) -> sqlite3.Connection:
+    def connection(self) -> Connection:
         """For tests that look at what was written."""
         return self._connection
 

@@ -8,8 +8,9 @@ from domain.filters import Dimension, Filters
 from domain.what_if import Counts
 from domain.windows import MINUTE_MS, Window
 from storage.codes import COLUMN_OF, DIM_OF, OTHER_KEY, RES_CODES, Outcome
-from storage.reading.connections import Connections, Snapshot
+from storage.reading.choosing import open_snapshots
 from storage.reading.restriction import read_restriction
+from storage.reading.snapshot import Snapshot, Snapshots
 from storage.reading.words import read_merged, read_words
 
 MAX_ROWS = 1_000_000
@@ -23,12 +24,12 @@ class TooMuch(Exception):  # noqa: N818 - reads as what it says
 
 
 def read_counts(
-    connections: Connections, window: Window, filters: Filters, per: Dimension, *, gap_ms: int
+    connections: Snapshots, window: Window, filters: Filters, per: Dimension, *, gap_ms: int
 ) -> Counts:
     """Requests per minute, within filters, of each consumer or address.
 
     Args:
-        connections: To the file.
+        connections: To the store.
         window: Widened to whole minutes.
         filters: The scope of the limit.
         per: What the limit counts by.
@@ -74,15 +75,15 @@ def _rows(snapshot: Snapshot, span: Window, filters: Filters, per: Dimension) ->
 
 
 class LimitCounts:
-    """The same on a file; safe to share between threads.
+    """The same on a store; safe to share between threads.
 
     Args:
-        path: The file.
+        database: The file, or the URL.
         deadline_ms: Longest that it may take.
     """
 
-    def __init__(self, path: str | Path, deadline_ms: int) -> None:
-        self._connections = Connections(Path(path), deadline_ms)
+    def __init__(self, database: str | Path, deadline_ms: int) -> None:
+        self._connections = open_snapshots(database, deadline_ms)
 
     def read(self, window: Window, filters: Filters, per: Dimension, *, gap_ms: int) -> Counts:
         """See `read_counts`."""

@@ -34,4 +34,9 @@ def open_reader(database: str | Path, deadline_ms: int) -> Reader:
         database: As the setting names it.
         deadline_ms: Longest that one question may take.
     """
-    return SqliteReader(database, deadline_ms)
+    location = located(database)
+    if isinstance(location, Path):
+        return SqliteReader(location, deadline_ms)
+    from storage.postgres.reader import PostgresReader  # noqa: PLC0415 - as above
+
+    return PostgresReader(location, deadline_ms)

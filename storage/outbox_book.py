@@ -19,6 +19,7 @@ from storage.alert_rows import OutboxRow, RequestRow
 from storage.alerts_reader import to_outbox
 from storage.connection import mapped_errors, transaction
 from storage.deciding import open_beside_writer
+from storage.location import located
 
 _COLUMNS = (
     "message_id, receiver, kind, incident_id, subscription, made_ms, due_ms, attempts, state,"
@@ -51,8 +52,8 @@ class OutboxBook:
         StoreCorrupt: It is damaged.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self._path = Path(path)
+    def __init__(self, database: str | Path) -> None:
+        self._path = located(database)
         self._connection = open_beside_writer(self._path)
 
     def close(self) -> None:
@@ -66,7 +67,7 @@ class OutboxBook:
                 f"SELECT {_COLUMNS} FROM alert_outbox o WHERE state = 'waiting' AND due_ms <= ?"
                 " AND NOT EXISTS (SELECT 1 FROM alert_receivers r WHERE r.receiver = o.receiver AND"
                 " r.is_on = 0)"
-                " ORDER BY due_ms LIMIT ?",
+                " ORDER BY due_ms, message_id LIMIT ?",
                 (now_ms, limit),
             ).fetchall()
         return [to_outbox(row) for row in rows]
@@ -153,7 +154,7 @@ class OutboxBook:
         with mapped_errors(self._path):
             rows = self._connection.execute(
                 f"SELECT {_COLUMNS} FROM alert_outbox WHERE state = 'waiting' AND receiver = ?"
-                " ORDER BY made_ms LIMIT ?",
+                " ORDER BY made_ms, message_id LIMIT ?",
                 (receiver, limit),
             ).fetchall()
         return [to_outbox(row) for row in rows]
@@ -168,16 +169,20 @@ class OutboxBook:
                 self._connection.execute(
                     "INSERT INTO alert_receivers (receiver, kind, shown, is_on, seen_ms) VALUES (?,"
                     " ?, ?, 1, ?)"
-                    " ON CONFLICT DO UPDATE SET kind = excluded.kind, seen_ms = excluded.seen_ms,"
+                    " ON CONFLICT (receiver) DO UPDATE SET kind = excluded.kind, seen_ms = excluded.seen_ms,"
                     # a receiver that moved is another one: try it again
-                    " is_on = CASE WHEN shown = excluded.shown THEN is_on ELSE 1 END,"
-                    " off_reason = CASE WHEN shown = excluded.shown THEN off_reason END,"
+                    " is_on = CASE WHEN alert_receivers.shown = excluded.shown"
+                    " THEN alert_receivers.is_on ELSE 1 END,"
+                    " off_reason = CASE WHEN alert_receivers.shown = excluded.shown"
+                    " THEN alert_receivers.off_reason END,"
                     " shown = excluded.shown",
                     (name, kind, shown, now_ms),
                 )
             names = json.dumps([name for name, _, _ in found])
             self._connection.execute(
-                "DELETE FROM alert_receivers WHERE receiver NOT IN (SELECT value FROM json_each(?))", (names,)
+                "DELETE FROM alert_receivers WHERE receiver NOT IN"
+                " (SELECT CAST(value AS TEXT) FROM json_each(?))",
+                (names,),
             )
 
     def set_subscriptions(
@@ -192,16 +197,20 @@ class OutboxBook:
             for name, receiver, what in found:
                 self._connection.execute(
                     "INSERT INTO alert_subscriptions (subscription, receiver, what, seq, seen_ms)"
-                    " VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET receiver = excluded.receiver,"
+                    " VALUES (?, ?, ?, ?, ?) ON CONFLICT (subscription) DO UPDATE SET"
+                    " receiver = excluded.receiver,"
                     " what = excluded.what, seen_ms = excluded.seen_ms",
                     (name, receiver, what, first_seq, now_ms),
                 )
             names = json.dumps([name for name, _, _ in found])
             self._connection.execute(
-                "DELETE FROM alert_subscriptions WHERE subscription NOT IN (SELECT value FROM json_each(?))",
+                "DELETE FROM alert_subscriptions WHERE subscription NOT IN"
+                " (SELECT CAST(value AS TEXT) FROM json_each(?))",
                 (names,),
             )
-            rows = self._connection.execute("SELECT subscription, seq FROM alert_subscriptions").fetchall()
+            rows = self._connection.execute(
+                "SELECT subscription, seq FROM alert_subscriptions ORDER BY subscription"
+            ).fetchall()
         return dict(rows)
 
     def feed_subscription(
@@ -227,7 +236,7 @@ class OutboxBook:
         with mapped_errors(self._path):
             rows = self._connection.execute(
                 "SELECT request_id, kind, asked_ms, asked_by, body FROM alert_requests"
-                " WHERE kind = ? AND done_ms IS NULL ORDER BY asked_ms LIMIT 20",
+                " WHERE kind = ? AND done_ms IS NULL ORDER BY asked_ms, request_id LIMIT 20",
                 (kind,),
             ).fetchall()
         return [

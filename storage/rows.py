@@ -283,9 +283,13 @@ class StoreHealth(msgspec.Struct, frozen=True, kw_only=True):
     """The store about itself."""
 
     path: str
+    """The file, or the URL without who asks."""
     file_bytes: int
-    wal_bytes: int
-    free_disk_bytes: int
+    """Of the file, or of the whole database on its server."""
+    wal_bytes: int | None
+    """Of the log that is not folded in yet; None where a server keeps it."""
+    free_disk_bytes: int | None
+    """None where a server has the disk."""
     events: int
     """Stored one by one, all kinds."""
     oldest_event_ms: int | None

@@ -10,7 +10,6 @@ import contextlib
 import threading
 import uuid
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 from domain.errors import GatewatchError
 from domain.roles import Act
@@ -21,7 +20,7 @@ from ui import permits, store
 from ui.components.proposals import say
 
 _lock = threading.Lock()
-_readers: dict[Path, AlertsReader] = {}
+_readers: dict[str, AlertsReader] = {}
 _settings: list[Settings] = []
 """What a test put in place of the settings of the process."""
 
@@ -34,11 +33,11 @@ def settings() -> Settings:
 def reader(*, sample: bool) -> AlertsReader:
     """The shared reader of our own database, or of the sample's. Never close it."""
     known = settings()
-    path = Path(known.sample_database if sample else known.database)
+    database = known.sample_database if sample else known.database
     with _lock:
-        if path not in _readers:
-            _readers[path] = AlertsReader(path, known.query_deadline_ms)
-        return _readers[path]
+        if database not in _readers:
+            _readers[database] = AlertsReader(database, known.query_deadline_ms)
+        return _readers[database]
 
 
 @contextlib.contextmanager
@@ -84,7 +83,7 @@ def using(replaced: Settings) -> Iterator[None]:
     finally:
         _settings.remove(replaced)
         with _lock:
-            for path in (Path(replaced.database), Path(replaced.sample_database)):
-                found = _readers.pop(path, None)
+            for database in (replaced.database, replaced.sample_database):
+                found = _readers.pop(database, None)
                 if found is not None:
                     found.close()

@@ -12,7 +12,6 @@ import dataclasses
 import threading
 import uuid
 from collections.abc import Iterator
-from pathlib import Path
 
 from domain.roles import Act
 from settings import Settings
@@ -31,7 +30,7 @@ class Reads:
 
 
 _lock = threading.Lock()
-_reads: dict[Path, Reads] = {}
+_reads: dict[str, Reads] = {}
 _settings: list[Settings] = []
 """What a test put in place of the settings of the process."""
 
@@ -44,12 +43,13 @@ def settings() -> Settings:
 def reads(*, sample: bool) -> Reads:
     """The shared readers of our own database, or of the sample's."""
     known = settings()
-    path = Path(known.sample_database if sample else known.database)
+    database = known.sample_database if sample else known.database
     with _lock:
-        found = _reads.get(path)
+        found = _reads.get(database)
         if found is None:
             deadline_ms = known.query_deadline_ms
-            found = _reads[path] = Reads(ChangesReader(path, deadline_ms), LimitCounts(path, deadline_ms))
+            changes, limits = ChangesReader(database, deadline_ms), LimitCounts(database, deadline_ms)
+            found = _reads[database] = Reads(changes, limits)
         return found
 
 
@@ -80,8 +80,8 @@ def using(replaced: Settings) -> Iterator[None]:
     finally:
         _settings.remove(replaced)
         with _lock:
-            for path in [Path(replaced.database), Path(replaced.sample_database)]:
-                found = _reads.pop(path, None)
+            for database in (replaced.database, replaced.sample_database):
+                found = _reads.pop(database, None)
                 if found is not None:
                     found.changes.close()
                     found.limits.close()

@@ -198,15 +198,16 @@ def _missing(checked: Checked) -> Iterator[Problem]:
 
 def _disk(checked: Checked) -> Iterator[Problem]:
     health, collector = checked.health, checked.freshness.collector
-    if 0 < health.free_disk_bytes < LITTLE_DISK_BYTES:
-        is_full = health.free_disk_bytes < NO_DISK_BYTES
+    free_bytes = health.free_disk_bytes or 0
+    if 0 < free_bytes < LITTLE_DISK_BYTES:
+        is_full = free_bytes < NO_DISK_BYTES
         yield Problem(
             severity=Severity.CRITICAL if is_full else Severity.HIGH,
-            what=f"{words.size(health.free_disk_bytes)} of disk are left.",
+            what=f"{words.size(free_bytes)} of disk are left.",
             so="On a full disk nothing is stored and nothing acknowledged.",
             do="Make room, or keep less: events_days is the setting that frees most.",
         )
-    if health.wal_bytes > LARGE_WAL_BYTES:
+    if health.wal_bytes is not None and health.wal_bytes > LARGE_WAL_BYTES:
         yield Problem(
             severity=Severity.NOTICE,
             what=f"The write-ahead log is {words.size(health.wal_bytes)} large.",

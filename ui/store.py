@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator
 
 from settings import Settings, load_settings
 from storage.alerts_reader import AlertsReader
+from storage.opening import open_reader as open_store_reader
 from storage.protocol import Reader
-from storage.sqlite_reader import SqliteReader
 
 
 @functools.cache
@@ -27,11 +27,11 @@ def settings() -> Settings:
 def open_reader(sample: bool) -> Reader:  # noqa: FBT001 - "of the sample or not" is the whole question
     """A new reader of our own database, or of the sample's; the caller closes it.
 
-    The file need not exist yet: it then answers like an empty one.
+    The store need not exist yet: it then answers like an empty one.
     """
     known = settings()
-    path = known.sample_database if sample else known.database
-    return SqliteReader(path, known.query_deadline_ms)
+    database = known.sample_database if sample else known.database
+    return open_store_reader(database, known.query_deadline_ms)
 
 
 def open_alerts(sample: bool) -> AlertsReader:  # noqa: FBT001 - as above

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from settings import Settings
+from storage.location import Location
 from ui.server.status import ChildState
+from ui.wording import size
 
 CHILD_STATES = {
     ChildState.OFF: "○ not started here",
@@ -56,3 +60,17 @@ def retention(settings: Settings) -> tuple[tuple[str, str, str], ...]:
 
 def _days(days: int) -> str:
     return "1 day" if days == 1 else f"{days:,} days"
+
+
+SERVERS_DISK = "the server's disk is not seen from here"
+
+
+def database_and_log(database: Location) -> str:
+    """Which database is meant, and where the log of the collector that we started is."""
+    where = "is beside it" if isinstance(database, Path) else "is beside the recorded sample"
+    return f"Database {database}; the collector's log {where}."
+
+
+def write_ahead_log(number: int | None) -> str:
+    """Its bytes; a server keeps its own."""
+    return "kept by the server" if number is None else size(number)

@@ -78,9 +78,10 @@ def _of_collector(arrived: Arrived, now_ms: int) -> Iterator[Finding]:
         yield missing(
             f"the collector is {status.state}: {status.detail}", "nothing is acknowledged", "see its log"
         )
-    if arrived.health.free_disk_bytes < LOW_DISK_BYTES:
+    free_disk_bytes = arrived.health.free_disk_bytes
+    if free_disk_bytes is not None and free_disk_bytes < LOW_DISK_BYTES:
         yield risk(
-            f"{arrived.health.free_disk_bytes / 1e6:,.0f} MB of disk are free",
+            f"{free_disk_bytes / 1e6:,.0f} MB of disk are free",
             "when the disk is full nothing is acknowledged, and senders drop what they cannot hold",
             "make room, or lower events_days",
         )

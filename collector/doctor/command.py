@@ -10,7 +10,6 @@ import contextlib
 import json
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 import httpx
 
@@ -26,8 +25,9 @@ from domain.errors import DeadlineExceeded, StoreError
 from domain.filters import UNKNOWN_TOKEN, Dimension, Filters
 from domain.windows import DAY_MS, Window
 from settings import Settings, load_settings
+from storage.location import located
+from storage.opening import open_reader
 from storage.rows import CellRow, Totals
-from storage.sqlite_reader import SqliteReader
 
 READ_LIMIT_MS = 20_000
 """A doctor may take its time; a page may not."""
@@ -76,8 +76,11 @@ def _examined(settings: Settings, looked: Sequence[Looked], now_ms: int) -> list
     try:
         arrived = read_arrived(settings.database, now_ms)
     except (StoreError, DeadlineExceeded) as error:
-        why = "what has arrived cannot be looked at"
-        return [*found, missing(f"{settings.database} cannot be read: {error}", why, "see docs/runbook.md")]
+        what, why = (
+            f"{located(settings.database)} cannot be read: {error}",
+            "what has arrived cannot be looked at",
+        )
+        return [*found, missing(what, why, "see docs/runbook.md")]
     return found + list(arrival_rules.examine(arrived, looked, now_ms))
 
 
@@ -89,13 +92,13 @@ def read_arrived(database: str, now_ms: int) -> Arrived:
         DeadlineExceeded: It took too long.
     """
     window, everything = Window(now_ms - DAY_MS, now_ms), Filters()
-    with contextlib.closing(SqliteReader(Path(database), READ_LIMIT_MS)) as reader:
+    with contextlib.closing(open_reader(database, READ_LIMIT_MS)) as reader:
         totals = reader.totals(window, everything)
         by_node = reader.breakdown(Dimension.NODE, window, everything, MANY)
         quarantine = reader.quarantine(window, MANY)
         top, share, of = _top_address(reader.breakdown(Dimension.IP, window, everything, MANY), totals)
         return Arrived(
-            path=database,
+            path=str(located(database)),
             freshness=reader.freshness(),
             health=reader.health(),
             nodes=reader.nodes(now_ms),
@@ -128,7 +131,7 @@ def _top_address(rows: Sequence[CellRow], totals: Totals) -> tuple[str | None, f
 
 def _as_text(settings: Settings, addresses: Sequence[AdminAddress], findings: Sequence[Finding]) -> str:
     looked_at = ", ".join(address.label for address in addresses) or "no Admin API"
-    lines = [f"looked at {settings.database} and {looked_at}", ""]
+    lines = [f"looked at {located(settings.database)} and {looked_at}", ""]
     for finding in findings:
         lines.append(f"{SIGNS[finding.severity]} {finding.severity}: {_printable(finding.what)}")
         lines.append(f"    {_printable(finding.why)}")

@@ -32,14 +32,27 @@ def open_made(url: PostgresUrl) -> PostgresConnection:
         StoreBusy: There are none yet, or no server that takes writes answers.
         StoreForeign: A newer version of this program made them.
     """
-    connection = PostgresConnection(url)
+    return _made(PostgresConnection(url))
+
+
+def _made(connection: PostgresConnection) -> PostgresConnection:
     try:
-        check_version(connection, url)
+        check_version(connection, connection.url)
         is_empty = not version_of(connection)
     except BaseException:
         connection.close()
         raise
     if is_empty:
         connection.close()
-        raise StoreBusy(f"{url} has no tables yet: start the collector")
+        raise StoreBusy(f"{connection.url} has no tables yet: start the collector")
     return connection
+
+
+def open_to_read(url: PostgresUrl) -> PostgresConnection:
+    """Open a database whose tables a collector has made, for reading alone and for as long as it takes.
+
+    Raises:
+        StoreBusy: There are none yet, or no server answers.
+        StoreForeign: A newer version of this program made them.
+    """
+    return _made(PostgresConnection(url, is_reader=True))

@@ -16,7 +16,7 @@ _TOKEN = re.compile(
     |(?P<text>'(?:[^']|'')*'|"(?:[^"]|"")*")
     |(?P<numbered>\?\d+)|(?P<mark>\?)
     |(?P<cast>::)|(?P<named>:[a-z_][a-z0-9_]*)
-    |(?P<word>[A-Za-z_][A-Za-z0-9_]*)
+    |(?P<word>[A-Za-z_][A-Za-z0-9_]*)|(?P<digits>[0-9]+)
     |(?P<other>.)""",
     re.VERBOSE | re.DOTALL,
 )

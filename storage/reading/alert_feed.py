@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from storage.codes import FIRST_KEY, KIND_CODES, Dim, Outcome
 from storage.packing import load_json, unpack_payload
-from storage.reading.connections import Snapshot
+from storage.reading.snapshot import Snapshot
 from storage.reading.words import as_list
 
 PASSED, REFUSED, REFUSED_ASIDE, UNAUTHORIZED, FAILED = range(5)
@@ -133,7 +133,7 @@ def read_last_seq(snapshot: Snapshot) -> int:
 
 def read_states(snapshot: Snapshot) -> list[tuple[str, int, str, str]]:
     """(node, since, state, reason), oldest first."""
-    return snapshot.rows("SELECT node, at_ms, state, reason FROM node_states ORDER BY at_ms, node")
+    return snapshot.rows("SELECT node, at_ms, state, reason FROM node_states ORDER BY at_ms, node, state")
 
 
 def read_node_facts(snapshot: Snapshot) -> dict[str, tuple[str, str | None, int | None]]:
@@ -149,13 +149,14 @@ def read_node_facts(snapshot: Snapshot) -> dict[str, tuple[str, str | None, int 
 
 def read_target_names(snapshot: Snapshot) -> list[tuple[str, str]]:
     """(upstream, target) as far as they are known."""
-    return snapshot.rows("SELECT DISTINCT upstream, target FROM known_targets")
+    return snapshot.rows("SELECT DISTINCT upstream, target FROM known_targets ORDER BY upstream, target")
 
 
 def read_gaps(snapshot: Snapshot, from_ms: int, to_ms: int) -> list[tuple[int, int]]:
     """Known gaps that touch a span."""
     return snapshot.rows(
-        "SELECT from_ms, to_ms FROM known_gaps WHERE to_ms > ? AND from_ms < ? ORDER BY from_ms LIMIT 5000",
+        "SELECT from_ms, to_ms FROM known_gaps WHERE to_ms > ? AND from_ms < ?"
+        " ORDER BY from_ms, gap_id LIMIT 5000",
         (from_ms, to_ms),
     )
 
@@ -205,6 +206,8 @@ def read_known_addresses(
     snapshot: Snapshot, consumer: int, addresses: Sequence[str], before_s: int
 ) -> frozenset[str]:
     """Which addresses a consumer used in an hour that was over before an instant."""
+    if not addresses:
+        return frozenset()
     rows = snapshot.rows(
         "SELECT DISTINCT i.value FROM json_each(?) j CROSS JOIN keys i ON i.dim = ? AND i.value = j.value"
         " CROSS JOIN combos b ON b.ip = i.key_id AND b.consumer = ?"
@@ -231,11 +234,14 @@ def read_sample(
     first, last = _seqs(snapshot, from_ms, to_ms)
     index = "events_by_consumer" if column == "consumer" else "events_by_ip"
     rows = snapshot.rows(
-        f"SELECT s.seq, s.at_ms, s.status, p.body, j.seq FROM (SELECT seq, at_ms, status, counted, certainty"
-        f" FROM events INDEXED BY {index} WHERE {column} IN (SELECT value FROM json_each(?)) AND {column} > 1"
-        " AND seq BETWEEN ? AND ? ORDER BY seq DESC LIMIT ?) s"
+        "SELECT s.seq, s.at_ms, s.status, p.body, j.seq FROM (SELECT l.seq, l.at_ms, l.status FROM"
+        f" (SELECT seq, at_ms, status, counted, certainty FROM events INDEXED BY {index}"
+        f" WHERE {column} IN (SELECT value FROM json_each(?)) AND {column} > 1"
+        " AND seq BETWEEN ? AND ? ORDER BY seq DESC LIMIT ?) l"
+        " WHERE l.at_ms >= ? AND l.at_ms < ? AND l.counted = 1 AND l.certainty IN (1, 2)"
+        " ORDER BY l.seq DESC LIMIT ?) s"
         " LEFT JOIN payloads p ON p.seq = s.seq LEFT JOIN judgements j ON j.seq = s.seq"
-        " WHERE s.at_ms >= ? AND s.at_ms < ? AND s.counted = 1 AND s.certainty IN (1, 2) LIMIT ?",
+        " ORDER BY s.seq DESC",
         (as_list(k for k in keys if k >= FIRST_KEY), first, last, 20 * limit, from_ms, to_ms, limit),
     )
     return [SampleRow(row[0], row[1], row[2], *_told(row[3], row[4])) for row in rows]
@@ -251,7 +257,7 @@ def _seqs(snapshot: Snapshot, from_ms: int, to_ms: int) -> tuple[int, int]:
     return (0, -1) if row is None or row[0] is None else (row[0], row[1])
 
 
-def _told(body: bytes | str | None, came_bare: int | None) -> tuple[int | None, bool | None]:
+def _told(body: bytes | None, came_bare: int | None) -> tuple[int | None, bool | None]:
     """What Retry-After said, and whether the answer showed a limit at all."""
     if body is None:
         return None, None if came_bare is None else False

@@ -9,7 +9,7 @@ from domain.windows import Window
 from storage.codes import FIRST_KEY, KIND_CODES, NONE_KEY
 from storage.node_rows import CacheEvent, CachePast, ChurnRow, ConfigEvent, KindSeries, Push
 from storage.packing import load_json
-from storage.reading.connections import Snapshot
+from storage.reading.snapshot import Snapshot
 from storage.reading.spans import Kept, buckets
 from storage.reading.words import as_list
 
@@ -42,7 +42,7 @@ def read_kind_series(
         raise ValueError(f"events are not counted by {by!r}, expected entity_type or node")
     shape = buckets(window, bucket_ms, kept)
     types = snapshot.rows(
-        "SELECT type_id FROM event_types WHERE kind = ? AND (? IS NULL OR event = ?)", (kind, event, event)
+        "SELECT type_id FROM event_types WHERE kind = ? AND event = coalesce(?, event)", (kind, event)
     )
     rows = snapshot.rows(
         f"SELECT bucket_s, {by}, sum(n) FROM kind_counts WHERE res = ? AND bucket_s >= ? AND bucket_s < ?"
@@ -149,11 +149,12 @@ def read_churn(snapshot: Snapshot, window: Window, limit: int) -> tuple[ChurnRow
         " min(e.at_ms) AS first_ms, max(e.at_ms) AS last_ms"
         " FROM (SELECT seq, node, at_ms FROM events INDEXED BY events_by_kind"
         " WHERE kind = ? AND kind > 1 AND at_ms >= ? AND at_ms < ?"
-        f" ORDER BY at_ms DESC LIMIT {MAX_CHURN_EVENTS}) e"
+        f" ORDER BY at_ms DESC, seq DESC LIMIT {MAX_CHURN_EVENTS}) e"
         " JOIN event_details d ON d.seq = e.seq WHERE d.key_masked IS NOT NULL"
         " AND instr(d.key_masked, '[redacted') = 0"
         " GROUP BY d.key_masked, d.cache, d.entity_type, e.node)"
-        " GROUP BY key_masked, cache, entity_type HAVING max(n) > 1 ORDER BY 4 DESC, 1 LIMIT ?",
+        " GROUP BY key_masked, cache, entity_type HAVING max(n) > 1"
+        " ORDER BY 4 DESC, 1, 2 NULLS FIRST, 3 NULLS FIRST LIMIT ?",
         (KIND_CODES[Kind.CACHE.value], window.from_ms, window.to_ms, limit),
     )
     names = dict(

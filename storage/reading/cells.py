@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from storage.codes import COLUMN_OF, Dim, Outcome
-from storage.reading.connections import Snapshot
-from storage.reading.restriction import Restriction
+from storage.reading.restriction import EVERYTHING, Restriction
+from storage.reading.snapshot import Snapshot
 from storage.reading.spans import Span
 from storage.reading.words import as_list
 
@@ -50,7 +50,7 @@ def cells_of(
     wanted = "".join(f", c.{COLUMN_OF[dim]}" for dim in columns)
     few = few_combos(snapshot, restriction)
     codes = ", ".join(str(int(Outcome(outcome))) for outcome in outcomes)
-    ended = f"c.outcome IN ({codes})" if codes else "1"
+    ended = f"c.outcome IN ({codes})" if codes else EVERYTHING
     condition, bound = restriction.clause("c")
     parts: list[str] = []
     values: list[Any] = []

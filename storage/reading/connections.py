@@ -1,4 +1,4 @@
-"""Read-only connections: a few, shared by all threads, each used by one at a time.
+"""Read-only connections to a file: a few, shared by all threads, each used by one at a time.
 
 A file that does not exist yet answers like an empty one; one that appears, or takes the place of another, is
 opened with the next question.
@@ -10,13 +10,13 @@ import contextlib
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar, cast
 
 from domain.errors import DeadlineExceeded
 from storage.connection import mapped_errors, open_empty, open_reader
 from storage.reading.remembered import Remembered
+from storage.reading.snapshot import Snapshot
 from storage.schema import check_version, prepare, version_of
 
 MOST_CONNECTIONS = 8
@@ -25,40 +25,8 @@ STEPS_BETWEEN_LOOKS = 4_000
 """Steps of SQLite's machine between two looks at the clock: about 50 us, and under 1 % of the time."""
 _GENERATION_BITS = 32
 
-T = TypeVar("T")
-
 _Identity = tuple[int, int]
 """Device and inode."""
-
-
-class Snapshot:
-    """One read transaction: everything asked of it belongs to the same state of the store."""
-
-    def __init__(self, connection: sqlite3.Connection, remembered: Remembered) -> None:
-        self._connection = connection
-        self.remembered = remembered
-        """What was read of packs, by any question to the same file."""
-        self._once: dict[Hashable, Any] = {}
-
-    def rows(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """All rows of a query that bounds them itself."""
-        return self._connection.execute(query, values).fetchall()
-
-    def row(self, query: str, values: Sequence[Any] = ()) -> tuple[Any, ...] | None:
-        """The first row, None when there is none."""
-        found: tuple[Any, ...] | None = self._connection.execute(query, values).fetchone()
-        return found
-
-    def value(self, query: str, values: Sequence[Any] = ()) -> Any:
-        """The first column of the first row, None when there is none."""
-        found = self.row(query, values)
-        return None if found is None else found[0]
-
-    def once(self, key: Hashable, read: Callable[[], T]) -> T:
-        """What `read` gave when it was first asked for in this snapshot."""
-        if key not in self._once:
-            self._once[key] = read()
-        return cast("T", self._once[key])
 
 
 class _Generation:

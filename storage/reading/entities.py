@@ -8,7 +8,7 @@ from typing import Any
 from domain.filters import Dimension
 from storage.codes import DIM_OF, ENTITY_TYPE_OF, FIRST_KEY, WIDTHS_S, Dim
 from storage.packing import prefix_of
-from storage.reading.connections import Snapshot
+from storage.reading.snapshot import Snapshot
 from storage.reading.sums import MANY
 from storage.reading.words import Word, keys_of, read_merged, read_words, tokens_of
 from storage.rows import Entity
@@ -139,9 +139,9 @@ def search(snapshot: Snapshot, text: str, limit: int) -> tuple[Entity, ...]:
 def _beginning(snapshot: Snapshot, dim: Dim, text: str, limit: int) -> list[int]:
     rows = snapshot.rows(
         "SELECT key_id FROM (SELECT key_id FROM keys INDEXED BY keys_by_value"
-        " WHERE dim = ?1 AND value >= ?2 AND value < ?3 LIMIT ?4)"
+        " WHERE dim = ?1 AND value >= ?2 AND value < ?3 ORDER BY value LIMIT ?4)"
         " UNION SELECT key_id FROM (SELECT key_id FROM keys INDEXED BY keys_by_name"
-        " WHERE dim = ?1 AND name >= ?2 AND name < ?3 LIMIT ?4)",
+        " WHERE dim = ?1 AND name >= ?2 AND name < ?3 ORDER BY name, key_id LIMIT ?4)",
         (dim, text, text + _LAST, limit),
     )
     return [key for (key,) in rows]
@@ -151,7 +151,7 @@ def _holding(snapshot: Snapshot, dim: Dim, text: str, limit: int) -> list[int]:
     pattern = "%" + text.replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_") + "%"
     rows = snapshot.rows(
         "SELECT key_id FROM keys INDEXED BY keys_by_value WHERE dim = ?1"
-        r" AND (value LIKE ?2 ESCAPE '\' OR name LIKE ?2 ESCAPE '\') LIMIT ?3",
+        r" AND (value LIKE ?2 ESCAPE '\' OR name LIKE ?2 ESCAPE '\') ORDER BY value LIMIT ?3",
         (dim, pattern, limit),
     )
     return [key for (key,) in rows]

@@ -24,9 +24,9 @@ from storage.reading.arrays import (
     ranked_together,
 )
 from storage.reading.cells import cells_of, few_combos
-from storage.reading.connections import Snapshot
 from storage.reading.packed import PackedView, has_packs, unpacked, view_packs
 from storage.reading.restriction import Restriction
+from storage.reading.snapshot import Snapshot
 from storage.reading.spans import Span
 
 SPANS_AT_ONCE = 100

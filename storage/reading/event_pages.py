@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from storage.codes import BLOCK_BITS, COLUMN_OF, FIRST_KEY, Dim
-from storage.reading.connections import Snapshot
 from storage.reading.event_rows import COLUMNS
 from storage.reading.event_search import Search, read_places
 from storage.reading.restriction import FEW
+from storage.reading.snapshot import Snapshot
 from storage.reading.words import as_list
 
 BLOCKS_BEFORE_ASKING = 8
@@ -98,6 +98,7 @@ def _walk_keys(
     found: list[tuple[Any, ...]] = []
     floors: list[int] = []
     share = max(limit, KEY_ROWS_PER_PAGE // len(keys))
+    order = "" if snapshot.joins_in_order else " ORDER BY e.seq DESC"
     for key in keys:
         own = (
             f"SELECT seq FROM events INDEXED BY {index} WHERE {column} = ? AND {column} > 1"
@@ -106,7 +107,7 @@ def _walk_keys(
         bound = (key, lowest, highest, share)
         rows = snapshot.rows(
             f"SELECT {_columns()} FROM ({own}) s CROSS JOIN events e ON e.seq = s.seq"
-            f" WHERE {search.condition} LIMIT ?",
+            f" WHERE {search.condition}{order} LIMIT ?",
             (*bound, *search.values, limit),
         )
         found += rows
@@ -150,7 +151,7 @@ def _runs(snapshot: Snapshot, search: Search, lowest: int, highest: int) -> Iter
         yield block, block
     if len(first) < BLOCKS_BEFORE_ASKING:
         return
-    rest = snapshot.rows(_BLOCKS, (lowest_block, first[-1][0] - 1, window.from_ms, window.to_ms, -1))
+    rest = snapshot.rows(_BLOCKS, (lowest_block, first[-1][0] - 1, window.from_ms, window.to_ms, 2**62))
     places = read_places(snapshot, search)
     run: tuple[int, int] | None = None
     for block, min_at_ms, max_at_ms in rest:

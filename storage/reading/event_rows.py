@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from domain.errors import StoreCorrupt
 from storage.codes import CERTAINTIES, FIRST_KEY
 from storage.packing import load_json, request_id_in, unpack_id, unpack_payload
-from storage.reading.connections import Snapshot
+from storage.reading.snapshot import Snapshot
 from storage.reading.words import Word, as_list, read_words
 from storage.rows import EventDetail, EventRow
 
@@ -25,7 +25,7 @@ class StoredEvent(NamedTuple):
     """`COLUMNS` of one event."""
 
     seq: int
-    id: bytes | str
+    id: bytes
     type_id: int
     at_ms: int
     lag_ms: int
@@ -120,7 +120,7 @@ def read_event(snapshot: Snapshot, seq: int) -> EventDetail | None:
     )
 
 
-def _payload(snapshot: Snapshot, seq: int, body: bytes | str) -> Any:
+def _payload(snapshot: Snapshot, seq: int, body: bytes) -> Any:
     try:
         return unpack_payload(body, _words_of_payload(snapshot, seq))
     except ValueError as error:

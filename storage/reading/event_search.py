@@ -12,17 +12,15 @@ from storage.codes import CERTAINTY_CODES, META_EVENTS_FROM, PROBABLE, RES_CODES
 from storage.packing import pack_id
 from storage.packs import REFUSED
 from storage.reading.cells import cells_of_few, few_combos
-from storage.reading.connections import Snapshot
 from storage.reading.entries import read_entries
 from storage.reading.kinds import of_spans
-from storage.reading.restriction import Restriction, read_restriction
+from storage.reading.restriction import EVERYTHING, NOTHING, Restriction, read_restriction
+from storage.reading.snapshot import Snapshot
 from storage.reading.spans import Span, is_exact, read_kept, spans
 from storage.reading.sums import MANY, may_use_activity, read_activity
 from storage.reading.words import as_list
 from storage.rows import EventQuery
 
-NEVER = "0"
-"""A condition that leaves nothing."""
 _WHOLE_ID = re.compile(r"[0-9a-fA-F]{32}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 MAX_WORDS = 8
 MAX_NAMED = 2_000
@@ -75,7 +73,7 @@ def read_search(snapshot: Snapshot, query: EventQuery) -> Search:
     is_impossible = restriction.is_impossible or types == () or bool(query.certainties and not codes)
     if query.violations_only and few_combos(snapshot, restriction) == ():
         is_impossible = True  # every violation that counts has its combination
-    is_impossible = is_impossible or NEVER in parts or seqs == ()
+    is_impossible = is_impossible or NOTHING in parts or seqs == ()
     return Search(query, restriction, types, " AND ".join(parts), values, seqs, is_impossible)
 
 
@@ -83,8 +81,9 @@ def _types(snapshot: Snapshot, query: EventQuery) -> tuple[int, ...] | None:
     if not (query.kinds or query.events):
         return None
     rows = snapshot.rows(
-        "SELECT type_id FROM event_types WHERE (?1 OR kind IN (SELECT value FROM json_each(?2)))"
-        " AND (?3 OR event IN (SELECT value FROM json_each(?4)))",
+        "SELECT type_id FROM event_types"
+        " WHERE (?1 = 1 OR kind IN (SELECT CAST(value AS TEXT) FROM json_each(?2)))"
+        " AND (?3 = 1 OR event IN (SELECT CAST(value AS TEXT) FROM json_each(?4)))",
         (not query.kinds, json.dumps(query.kinds), not query.events, json.dumps(query.events)),
     )
     return tuple(type_id for (type_id,) in rows)
@@ -131,7 +130,7 @@ def _word(snapshot: Snapshot, word: str) -> tuple[str, list[Any]]:
         )
     )
     if _WHOLE_ID.fullmatch(word) and {named, words, types} == {as_list(())}:
-        return NEVER, []
+        return NOTHING, []
     columns = ("e.consumer", "e.ip", "e.service", "e.route", "e.node")
     names = ("e.consumer_name", "e.service_name", "e.route_name")
     parts = [f"{column} IN (SELECT value FROM json_each(?))" for column in columns]
@@ -221,7 +220,7 @@ def count(snapshot: Snapshot, search: Search) -> int | None:
         types = search.types
         source, values = of_spans(
             wanted,
-            "1" if types is None else "type_id IN (SELECT value FROM json_each(?))",
+            EVERYTHING if types is None else "type_id IN (SELECT value FROM json_each(?))",
             [] if types is None else [as_list(types)],
         )
         return int(snapshot.value(f"SELECT coalesce(sum(n), 0) FROM ({source})", values))

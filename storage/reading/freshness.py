@@ -6,7 +6,7 @@ import msgspec
 
 from storage.batches import CollectorStatus
 from storage.codes import META_LAST_RECEIVED, META_LAST_SEQ
-from storage.reading.connections import Snapshot
+from storage.reading.snapshot import Snapshot
 from storage.rows import Freshness, SourceState
 
 MAX_SOURCES = 1_000

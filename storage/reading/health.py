@@ -4,15 +4,30 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import NamedTuple
 
 from storage.codes import DIM_OF, META_FOLDED, META_GAPS, META_QUARANTINED, meta_distinct
-from storage.reading.connections import Snapshot
 from storage.reading.kinds import MAX_KINDS
+from storage.reading.snapshot import Snapshot
 from storage.rows import StoreHealth
 from storage.schema import VERSION
 
 
-def read_health(snapshot: Snapshot, path: Path) -> StoreHealth:
+class Place(NamedTuple):
+    """Where a store is, and what it takes there; None where that cannot be known."""
+
+    path: str
+    file_bytes: int
+    wal_bytes: int | None
+    free_disk_bytes: int | None
+
+
+def place_of_file(path: Path) -> Place:
+    """Of a file that may not be there yet."""
+    return Place(str(path), _size(path), _size(path.with_name(path.name + "-wal")), _free(path))
+
+
+def read_health(snapshot: Snapshot, place: Place) -> StoreHealth:
     """Sizes, counts and bounds."""
     meta = dict(snapshot.rows("SELECT name, value FROM meta LIMIT 10000"))
     n, oldest_ms, newest_ms = snapshot.row(
@@ -22,10 +37,7 @@ def read_health(snapshot: Snapshot, path: Path) -> StoreHealth:
         f"SELECT kind, event, n FROM event_types ORDER BY n DESC, kind, event LIMIT {MAX_KINDS}"
     )
     return StoreHealth(
-        path=str(path),
-        file_bytes=_size(path),
-        wal_bytes=_size(path.with_name(path.name + "-wal")),
-        free_disk_bytes=_free(path),
+        **place._asdict(),
         events=n,
         oldest_event_ms=oldest_ms,
         newest_event_ms=newest_ms,

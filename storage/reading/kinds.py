@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from storage.reading.connections import Snapshot
+from storage.reading.restriction import EVERYTHING
+from storage.reading.snapshot import Snapshot
 from storage.reading.spans import Span
 
 MAX_KINDS = 1_000
@@ -38,7 +39,7 @@ def read_kind_counts(snapshot: Snapshot, spans: Sequence[Span]) -> tuple[tuple[s
     """(kind, event, how many), most first, then by name; at most 1,000."""
     if not spans:
         return ()
-    source, values = of_spans(spans, "1")
+    source, values = of_spans(spans, EVERYTHING)
     rows = snapshot.rows(
         f"SELECT t.kind, t.event, c.n FROM (SELECT type_id, sum(n) AS n FROM ({source}) GROUP BY type_id) c"
         f" JOIN event_types t USING (type_id) WHERE c.n > 0"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from domain.events import Kind
 from domain.windows import Window
 from storage.codes import KIND_CODES
-from storage.reading.connections import Snapshot
 from storage.reading.event_rows import COLUMNS, to_records
+from storage.reading.snapshot import Snapshot
 from storage.reading.trouble import read_gaps
 from storage.rows import EventRow, Marker
 
@@ -45,7 +45,7 @@ def _events(snapshot: Snapshot, window: Window, kind: Kind, names: tuple[str, ..
     rows = snapshot.rows(
         f"SELECT {COLUMNS} FROM events INDEXED BY events_by_kind WHERE kind = ? AND kind > 1"
         f" AND at_ms >= ? AND at_ms < ? AND type_id IN ({', '.join('?' * len(types))})"
-        f" ORDER BY at_ms DESC LIMIT {MAX_MARKERS}",
+        f" ORDER BY at_ms DESC, seq DESC LIMIT {MAX_MARKERS}",
         (KIND_CODES[str(kind)], window.from_ms, window.to_ms, *types),
     )
     return to_records(snapshot, rows)

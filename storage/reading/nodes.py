@@ -20,7 +20,7 @@ from storage.node_rows import (
     TargetRow,
     Targets,
 )
-from storage.reading.connections import Snapshot
+from storage.reading.snapshot import Snapshot
 
 MAX_STATES = 20_000
 MAX_CHANGES = 2_000

@@ -16,8 +16,8 @@ from domain.errors import StoreCorrupt
 from storage.codes import COLUMN_OF
 from storage.packs import REFUSED, WIDTHS, column_id
 from storage.reading.arrays import Ranks, rank
-from storage.reading.connections import Snapshot
 from storage.reading.restriction import Restriction
+from storage.reading.snapshot import Snapshot
 from storage.reading.spans import Span
 from storage.reading.words import as_list
 

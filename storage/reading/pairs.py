@@ -6,8 +6,8 @@ import numpy as np
 
 from storage.codes import COLUMN_OF, NONE_KEY, OTHER_KEY, Dim
 from storage.reading.arrays import adds_to, merge, summed
-from storage.reading.connections import Snapshot
 from storage.reading.entries import Entries
+from storage.reading.snapshot import Snapshot
 from storage.reading.words import read_words, tokens_of
 from storage.rows import PairRow
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from domain.events import PluginSeen
-from storage.reading.connections import Snapshot
+from storage.reading.snapshot import Snapshot
 
 
 def read_plugins(snapshot: Snapshot) -> tuple[PluginSeen, ...]:

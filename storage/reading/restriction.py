@@ -9,11 +9,13 @@ import numpy.typing as npt
 
 from domain.filters import Dimension, Filters
 from storage.codes import COLUMN_OF, DIM_OF, Dim
-from storage.reading.connections import Snapshot
+from storage.reading.snapshot import Snapshot
 from storage.reading.words import as_list, keys_of
 
 FEW = 40
 """So many numbers are bound one by one, so that an index on their column can be used."""
+EVERYTHING, NOTHING = "TRUE", "FALSE"
+"""Conditions that leave all, and none."""
 
 
 class Restriction(NamedTuple):
@@ -44,26 +46,26 @@ class Restriction(NamedTuple):
         return keep
 
     def clause(self, table: str) -> tuple[str, list[Any]]:
-        """A condition on the columns of `events` or `combos`, and what is bound to it; `1` leaves all."""
+        """A condition on the columns of `events` or `combos`, and what is bound to it."""
         parts: list[str] = []
         values: list[Any] = []
-        for word, side in (("IN", self.include), ("NOT IN", self.exclude)):
+        for is_kept, side in ((True, self.include), (False, self.exclude)):
             for dim, keys in side:
-                marks, bound = _bound(keys)
-                parts.append(f"{table}.{COLUMN_OF[dim]} {word} ({marks})")
+                part, bound = _among(f"{table}.{COLUMN_OF[dim]}", keys, is_kept=is_kept)
+                parts.append(part)
                 values += bound
-        return " AND ".join(parts) or "1", values
+        return " AND ".join(parts) or EVERYTHING, values
 
     def of(self, dim: Dim, column: str) -> tuple[str, list[Any]]:
         """The same for one dimension whose number stands in `column`."""
         parts: list[str] = []
         values: list[Any] = []
-        for word, side in (("IN", self.include), ("NOT IN", self.exclude)):
+        for is_kept, side in ((True, self.include), (False, self.exclude)):
             for _, keys in (item for item in side if item[0] == dim):
-                marks, bound = _bound(keys)
-                parts.append(f"{column} {word} ({marks})")
+                part, bound = _among(column, keys, is_kept=is_kept)
+                parts.append(part)
                 values += bound
-        return " AND ".join(parts) or "1", values
+        return " AND ".join(parts) or EVERYTHING, values
 
 
 NOTHING_LEFT_OUT = Restriction((), ())
@@ -84,7 +86,10 @@ def _side(
     return tuple((dim, tuple(sorted(keys))) for dim, keys in sorted(found.items()))
 
 
-def _bound(keys: tuple[int, ...]) -> tuple[str, list[Any]]:
+def _among(column: str, keys: tuple[int, ...], *, is_kept: bool) -> tuple[str, list[Any]]:
+    if not keys:
+        return NOTHING if is_kept else EVERYTHING, []
+    word = "IN" if is_kept else "NOT IN"
     if len(keys) <= FEW:
-        return ", ".join("?" * len(keys)), list(keys)
-    return "SELECT value FROM json_each(?)", [as_list(keys)]
+        return f"{column} {word} ({', '.join('?' * len(keys))})", list(keys)
+    return f"{column} {word} (SELECT value FROM json_each(?))", [as_list(keys)]

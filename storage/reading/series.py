@@ -8,9 +8,9 @@ from domain.filters import OTHER_TOKEN
 from storage.codes import COLUMN_OF, MAX_VIOLATION, OTHER_KEY, Dim
 from storage.packs import REFUSED
 from storage.reading.arrays import IntArray, adds_to, merge
-from storage.reading.connections import Snapshot
 from storage.reading.entries import read_entries
 from storage.reading.restriction import Restriction
+from storage.reading.snapshot import Snapshot
 from storage.reading.spans import Buckets
 from storage.reading.sums import MANY, Ranking, activity_of, may_use_activity
 from storage.reading.tops import largest

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from domain.windows import DAY_MS, RESOLUTIONS_MS, Window, ceil_ms, pieces, resolution_for
 from storage.codes import RES_CODES, WIDTHS_S, meta_kept_from
-from storage.reading.connections import Snapshot
+from storage.reading.snapshot import Snapshot
 
 MAX_BUCKETS = 20_000
 """Two years of hours, and more than any chart shows."""

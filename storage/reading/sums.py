@@ -15,9 +15,9 @@ import numpy.typing as npt
 from storage.codes import COLUMN_OF, MAX_VIOLATION, MEASURES, Dim
 from storage.packs import PASSED, REFUSED
 from storage.reading.arrays import IntArray, adds_to, grouped, merge, summed
-from storage.reading.connections import Snapshot
 from storage.reading.entries import Entries, read_entries
 from storage.reading.restriction import Restriction
+from storage.reading.snapshot import Snapshot
 from storage.reading.spans import Span
 from storage.reading.words import as_list
 

@@ -9,7 +9,7 @@ import numpy as np
 from domain.filters import Dimension
 from storage.codes import DIM_OF, NONE_KEY, OTHER_KEY, Dim
 from storage.reading.arrays import IntArray
-from storage.reading.connections import Snapshot
+from storage.reading.snapshot import Snapshot
 from storage.reading.sums import KeySums, Ranking
 from storage.reading.words import Word, as_list, read_words, tokens_of
 from storage.rows import CellRow, Top, TopRow

@@ -9,7 +9,7 @@ from domain.windows import Window
 from storage.codes import KIND_CODES, MEASURES, NONE_KEY, OTHER_KEY, Dim
 from storage.packs import PASSED, REFUSED
 from storage.reading.arrays import adds_to
-from storage.reading.connections import Snapshot
+from storage.reading.snapshot import Snapshot
 from storage.reading.entries import Entries, read_entries
 from storage.reading.kinds import count_kind
 from storage.reading.restriction import Restriction
@@ -86,7 +86,7 @@ def _has_inexact(snapshot: Snapshot, window: Window, restriction: Restriction) -
     """Whether a counted report comes from a sender that drops repeats."""
     condition, bound = restriction.clause("inexact_events")
     found = snapshot.row(
-        f"SELECT count(*), max(counted = 1 AND {condition}) FROM ("
+        f"SELECT count(*), max(CASE WHEN counted = 1 AND {condition} THEN 1 ELSE 0 END) FROM ("
         "SELECT * FROM events INDEXED BY events_inexact WHERE inexact = 1 AND at_ms >= ? AND at_ms < ?"
         f" LIMIT {INEXACT_LOOKED_AT}) inexact_events",
         (*bound, window.from_ms, window.to_ms),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from domain.windows import Window
 from storage.batches import Gap
-from storage.reading.connections import Snapshot
+from storage.reading.snapshot import Snapshot
 from storage.rows import QuarantineRow
 
 MAX_GAPS = 10_000
@@ -24,7 +24,8 @@ def has_gap(snapshot: Snapshot, window: Window) -> bool:
 def gap_ms(snapshot: Snapshot, window: Window) -> int:
     """Milliseconds of a window that lie in a gap; where gaps overlap they count once."""
     rows = snapshot.rows(
-        f"SELECT from_ms, to_ms {_TOUCHING} ORDER BY from_ms LIMIT {MAX_GAPS}", (window.from_ms, window.to_ms)
+        f"SELECT from_ms, to_ms {_TOUCHING} ORDER BY from_ms, gap_id LIMIT {MAX_GAPS}",
+        (window.from_ms, window.to_ms),
     )
     found, covered_to_ms = 0, window.from_ms
     for from_ms, to_ms in rows:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from domain.filters import MAX_VALUE_CHARS, OTHER_TOKEN, UNKNOWN_TOKEN
 from storage.codes import ENTITY_TYPE_OF, NONE_KEY, OTHER_KEY, Dim
 from storage.packing import address_range
-from storage.reading.connections import Snapshot
+from storage.reading.snapshot import Snapshot
 
 NUMBER_TOKEN = "~#"  # noqa: S105 - the beginning of a token, not a secret
 _MOST_DIGITS = 18
@@ -117,6 +117,8 @@ def _is_plain(dim: Dim, text: str) -> bool:
 def _owners(snapshot: Snapshot, dim: Dim, names: Sequence[str]) -> dict[str, set[int]]:
     """Who each text means: ids and bare names that are it, and what is called so now."""
     owners: dict[str, set[int]] = {}
+    if not names:
+        return {}
     wanted = json.dumps(list(set(names)))
     rows = snapshot.rows(
         "SELECT k.value, coalesce(k.same_as, k.key_id) FROM json_each(?1) j"

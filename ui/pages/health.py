@@ -8,6 +8,7 @@ import streamlit as st
 
 from domain.filters import Dimension
 from domain.windows import RESOLUTIONS_MS, Window
+from storage.location import located
 from storage.rows import SourceState, StoreHealth
 from ui import navigation, store, wording
 from ui import wording_events as event_words
@@ -87,7 +88,7 @@ def _show_unreadable(state: PageState) -> None:
         return
     said = words.CHILD_STATES[child.state] + (f": {child.detail}" if child.detail else "")
     st.markdown(in_markdown(said, 400))
-    st.caption(in_markdown(f"Database {store.settings().database}; the collector's log is beside it.", 400))
+    st.caption(in_markdown(words.database_and_log(located(store.settings().database)), 400))
 
 
 def _show_verdict(checked: Checked, found: Sequence[Problem]) -> None:
@@ -135,9 +136,16 @@ def _show_numbers(page: Frame, checked: Checked) -> None:
             "ever known",
             href=navigation.href("events", trouble.with_own(tab=["gaps"])),
         ),
-        Number("Free disk", wording.size(health.free_disk_bytes), f"file {wording.size(health.file_bytes)}"),
+        _room(health),
     ]
     show_numbers(numbers, key="gw-numbers", label="The store and its collector")
+
+
+def _room(health: StoreHealth) -> Number:
+    taken = wording.size(health.file_bytes)
+    if health.free_disk_bytes is None:
+        return Number("Database", taken, words.SERVERS_DISK)
+    return Number("Free disk", wording.size(health.free_disk_bytes), f"file {taken}")
 
 
 def _collector_number(page: Frame, checked: Checked) -> Number:
@@ -209,8 +217,8 @@ def _show_store(page: Frame, health: StoreHealth) -> None:
     st.markdown("#### The store")
     oldest, newest = health.oldest_event_ms, health.newest_event_ms
     facts = [
-        ("File", Cell(health.path, note=wording.size(health.file_bytes), copy=health.path)),
-        ("Write-ahead log", Cell(wording.size(health.wal_bytes))),
+        ("Database", Cell(health.path, note=wording.size(health.file_bytes), copy=health.path)),
+        ("Write-ahead log", Cell(words.write_ahead_log(health.wal_bytes))),
         ("Oldest event", Cell("none" if oldest is None else wording.moment(oldest, page.zone))),
         ("Newest event", Cell("none" if newest is None else wording.moment(newest, page.zone))),
         ("Schema", Cell(f"{health.schema_version}")),

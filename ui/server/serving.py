@@ -16,6 +16,7 @@ from starlette.routing import BaseRoute
 
 from settings import Settings
 from storage.audit_trail import record
+from storage.location import PostgresUrl, located
 from storage.protocol import Reader
 from ui.server import status
 from ui.server.attention import Alerts
@@ -57,7 +58,8 @@ class DashboardServer:
         allowed_hosts: Callable[[], Sequence[str]],
         allowed_origins: Callable[[], Sequence[str]],
     ) -> None:
-        data = Path(settings.database).parent
+        place = located(settings.database)
+        data = Path(settings.sample_database if isinstance(place, PostgresUrl) else place).parent
         self._loop: asyncio.AbstractEventLoop | None = None
         self._supervisor = Supervisor(settings, environ, LogFile(data / "collector.log"))
         sample_log = LogFile(Path(settings.sample_database).parent / "sample.log")

@@ -18,6 +18,7 @@ from typing import Any
 import orjson
 
 from settings import Settings
+from storage.location import Location, located
 from ui.server.child import Child, Process, Start
 from ui.server.log_file import LogFile
 from ui.server.status import ChildState, ChildStatus
@@ -83,13 +84,20 @@ def judge_answer(body: bytes, address: str, database: str) -> tuple[Probe, str]:
         answer = None
     if not isinstance(answer, dict) or "state" not in answer:
         return Probe.OTHER, f"something that is not a collector answers on {address}"
-    theirs = answer.get("database")
-    if not isinstance(theirs, str) or Path(theirs).resolve() != Path(database).resolve():
+    theirs, ours = answer.get("database"), located(database)
+    if not isinstance(theirs, str) or not _is_same(located(theirs), ours):
         return (
             Probe.OTHER,
-            f"the collector on {address} writes {theirs or 'another database'}, not {database}",
+            f"the collector on {address} writes {theirs or 'another database'}, not {ours}",
         )
     return Probe.OURS, ""
+
+
+def _is_same(theirs: Location, ours: Location) -> bool:
+    """Whether two mean one store; of URLs a collector shows neither user nor password."""
+    if isinstance(theirs, Path) and isinstance(ours, Path):
+        return theirs.resolve() == ours.resolve()
+    return str(theirs) == str(ours)
 
 
 class Supervisor:
@@ -160,7 +168,7 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         started_s = loop.time()
         try:
-            self._child = child = await self._start(self._arguments(), self._environ, self._log)
+            self._child = child = await self._start(self._arguments(), self._environment(), self._log)
         except OSError as error:
             self._ended(f"the collector cannot be started: {error.strerror}")
             return failures + 1
@@ -185,11 +193,15 @@ class Supervisor:
         log.warning("the collector ended and is started again: %s", reason)
         self.status = ChildStatus(state=ChildState.RESTARTING, detail=reason, restarts=self._restarts)
 
+    def _environment(self) -> Mapping[str, str]:
+        """What it inherits; a URL goes this way, because everybody on a machine can read arguments."""
+        return {**self._environ, "GATEWATCH_DATABASE": self._settings.database}
+
     def _arguments(self) -> list[str]:
         settings = self._settings
+        is_file = isinstance(located(settings.database), Path)
         return [
-            "--database",
-            settings.database,
+            *(["--database", settings.database] if is_file else []),
             "--ws-listen",
             settings.ws_listen,
             "--http-listen",

@@ -11,7 +11,7 @@ import pytest
 from domain.filters import Dimension, Filters
 from domain.windows import DAY_MS, HOUR_MS, MINUTE_MS, Window
 from storage.reading import event_pages
-from storage.reading.connections import Snapshot
+from storage.reading.snapshot import Snapshot
 from storage.rows import EventQuery
 from storage.sqlite_reader import SqliteReader
 from tests.storage.filling import NOW_MS, batch, opened, other, refusal

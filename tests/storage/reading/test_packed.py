@@ -10,7 +10,7 @@ from domain.errors import StoreCorrupt
 from domain.filters import Dimension, Filters
 from domain.windows import DAY_MS, HOUR_MS, Window
 from storage.reading import entries
-from storage.reading.connections import Snapshot
+from storage.reading.snapshot import Snapshot
 from storage.sqlite_reader import SqliteReader
 from tests.storage.filling import NOW_MS, opened, put, refusal, request, stored_again
 

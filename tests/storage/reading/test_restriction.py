@@ -10,8 +10,9 @@ import pytest
 
 from domain.filters import Dimension, Filters
 from storage.codes import Dim
-from storage.reading.connections import Connections, Snapshot
+from storage.reading.connections import Connections
 from storage.reading.restriction import FEW, Restriction, read_restriction
+from storage.reading.snapshot import Snapshot
 from tests.storage.filling import opened, put, refusal
 
 KEYS = list(range(100))

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from storage.codes import NONE_KEY, OTHER_KEY, Dim
-from storage.reading.connections import Connections, Snapshot
+from storage.reading.connections import Connections
+from storage.reading.snapshot import Snapshot
 from storage.reading.words import keys_of, read_merged, read_words, tokens_of
 from tests.storage.filling import NOW_MS, opened, put, refusal
 
