@@ -31,7 +31,7 @@ _NOT_OF_PEOPLE = frozenset(
     (
         *("plugins", "plugin_sources", "cursors", "sources", "collector_status", "known_gaps", "known_nodes"),
         *("node_states", "known_targets", "event_types", "alert_rules", "alert_receivers"),
-        *("alert_subscriptions", "audit_settings", "_sqlite_migrations"),
+        *("alert_subscriptions", "audit_settings", "_sqlite_migrations", "cursor_holes", "members"),
     )
 )
 """Tables in which a consumer's name is something else that is called so. Ids and addresses are looked for."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from domain.errors import StoreForeign
 from storage.alert_tables import ALERT_TABLES, INCIDENTS_VIEW
 from storage.changes_tables import CHANGE_TABLES, CONFIG_CHANGES_VIEW
+from storage.cluster_tables import CLUSTER_TABLES
 from storage.connection import APPLICATION_ID
 from storage.node_tables import NODE_TABLES
 from storage.privacy_tables import AUDIT_TABLES, AUDIT_TRIGGERS, PSEUDONYM_TABLE
@@ -59,7 +60,7 @@ CREATE TABLE event_types (
 ) STRICT;
 CREATE TABLE events (
     seq INTEGER PRIMARY KEY,        -- order of arrival
-    id ANY NOT NULL,                -- storage/packing.py
+    id BLOB NOT NULL,               -- storage/packing.py
     kind INTEGER NOT NULL,
     type_id INTEGER NOT NULL,
     at_ms INTEGER NOT NULL,
@@ -88,7 +89,7 @@ CREATE TABLE event_details (
     cache INTEGER, key_masked TEXT, upstream INTEGER, target INTEGER, health INTEGER,
     before TEXT, after TEXT
 ) STRICT;
-CREATE TABLE payloads (seq INTEGER PRIMARY KEY, body ANY NOT NULL) STRICT;
+CREATE TABLE payloads (seq INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT;
 CREATE TABLE event_blocks (
     block INTEGER PRIMARY KEY, n INTEGER NOT NULL, min_at_ms INTEGER NOT NULL, max_at_ms INTEGER NOT NULL
 ) STRICT;
@@ -209,19 +210,25 @@ def execute(db: Database, script: str) -> None:
         db.conn.execute(statement)
 
 
+def _make_view(db: Database, name: str) -> None:
+    db.conn.execute(f"CREATE VIEW {name} AS {VIEWS[name]}")
+
+
 @migrations()
 def m001_tables(db: Database) -> None:
     """Everything that a first file needs, and the views that we promise to others."""
     execute(db, TABLES)
     execute(db, INDEXES)
-    for name, query in VIEWS.items():
-        db.conn.execute(f"CREATE VIEW {name} AS {query}")
+    for name in VIEWS:
+        if name != "nodes":
+            _make_view(db, name)
 
 
 @migrations()
 def m002_nodes(db: Database) -> None:
     """Nodes, their states over time, and the targets behind upstreams."""
     execute(db, NODE_TABLES)
+    _make_view(db, "nodes")
 
 
 @migrations()
@@ -250,6 +257,12 @@ def m005_audit_trail(db: Database) -> None:
 def m006_pseudonyms(db: Database) -> None:
     """Which addresses were replaced by pseudonyms, and their prefixes."""
     execute(db, PSEUDONYM_TABLE)
+
+
+@migrations()
+def m007_cluster(db: Database) -> None:
+    """What several writers need: numbers that have not arrived yet, and which processes there are."""
+    execute(db, CLUSTER_TABLES)
 
 
 VERSION = len(migrations.pending(Database(memory=True)))

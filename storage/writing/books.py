@@ -6,6 +6,7 @@ import sqlite3
 
 from settings import Settings
 from storage.codes import META_FOLDED, META_LAST_SEQ, meta_distinct
+from storage.writing.cursors import CursorBook
 from storage.writing.entities import EntityBook
 from storage.writing.event_rows import EventRows
 from storage.writing.hooks import HookBook
@@ -47,6 +48,7 @@ class Books:
             settings.max_addresses_per_minute,
         )
         self.sources = SourceBook(connection)
+        self.cursors = CursorBook(connection, self.sources)
         self.plugins = PluginBook(connection)
         self.settlement = Settlement(connection, self.keys, self.plugins, self.rollups, self.hooks)
         self.nodes = NodeBook(connection, settings.events_days)

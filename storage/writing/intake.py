@@ -59,9 +59,7 @@ class Intake:
 
     def _is_acknowledged(self, batch: Batch) -> bool:
         """Whether all of a batch was stored before; a part of one is told by the ids of its events."""
-        if batch.epoch is None or batch.upto is None:
-            return False
-        return batch.upto <= self._books.sources.cursor(batch.source, batch.epoch)
+        return self._books.cursors.is_stored(batch)
 
     def _take_in(self, batch: Batch, written: Written) -> None:
         decoded = batch.decoded
@@ -78,8 +76,7 @@ class Intake:
         for bad in decoded.quarantined:
             self._books.sources.quarantine(batch.source, batch.received_ms, bad.why, bad.raw)
             written.quarantined += 1
-        if batch.epoch is not None and batch.upto is not None:
-            self._books.sources.advance(batch.source, batch.epoch, batch.upto, batch.received_ms)
+        self._books.cursors.advance(batch)
 
     def _take_context(self, batch: Batch, decoded: Decoded, written: Written) -> None:
         """Names and plugins first: the events of the same message are read by them."""

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections import Counter
 from collections.abc import Iterable
 
 import msgspec
 
-from storage.batches import Batch, CollectorStatus, Gap, SourceBeat, Written
+from storage.batches import Batch, CollectorStatus, Gap, Member, SourceBeat, Written
 from storage.codes import META_GAPS, META_LAST_RECEIVED, META_QUARANTINED
+from storage.engine import Connection
 
 MAX_RAW_BYTES = 65_536
 MAX_WORD_CHARS = 4_096
+MEMBER_MS = 3_600_000
+"""A process that was not heard of for an hour is shown no more."""
 _WAYS_THAT_CONNECT = ("stream",)
 
 
@@ -27,7 +29,7 @@ def clean(text: str | None) -> str | None:
 class SourceBook:
     """Rows about senders, in the transaction that is open."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self.counters: Counter[str] = Counter()
         """What goes into `meta` when the transaction ends."""
@@ -46,8 +48,8 @@ class SourceBook:
     def advance(self, source: str, epoch: str, acked: int, now_ms: int) -> None:
         """Move the cursor forward."""
         self._connection.execute(
-            "INSERT INTO cursors VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE"
-            " SET acked = max(acked, excluded.acked), moved_ms = excluded.moved_ms",
+            "INSERT INTO cursors VALUES (?, ?, ?, ?) ON CONFLICT (source, epoch) DO UPDATE"
+            " SET acked = max(cursors.acked, excluded.acked), moved_ms = excluded.moved_ms",
             (clean(source), clean(epoch), acked, now_ms),
         )
 
@@ -64,7 +66,8 @@ class SourceBook:
         new = 0
         for gap in gaps:
             new += self._connection.execute(
-                "INSERT OR IGNORE INTO known_gaps (from_ms, to_ms, source, cause) VALUES (?, ?, ?, ?)",
+                "INSERT INTO known_gaps (from_ms, to_ms, source, cause) VALUES (?, ?, ?, ?)"
+                " ON CONFLICT DO NOTHING",
                 (gap.from_ms, max(gap.from_ms, gap.to_ms), clean(gap.source), clean(gap.cause)),
             ).rowcount
         self.counters[META_GAPS] += new
@@ -77,12 +80,12 @@ class SourceBook:
             "INSERT INTO sources (source, way, connected, first_received_ms, last_received_ms,"
             " events, requests, duplicates, quarantined, gaps, acked)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-            " ON CONFLICT DO UPDATE SET way = excluded.way,"
-            " last_received_ms = max(coalesce(last_received_ms, 0), excluded.last_received_ms),"
-            " events = events + excluded.events, requests = requests + excluded.requests,"
-            " duplicates = duplicates + excluded.duplicates,"
-            " quarantined = quarantined + excluded.quarantined,"
-            " gaps = gaps + excluded.gaps, acked = coalesce(excluded.acked, acked)",
+            " ON CONFLICT (source) DO UPDATE SET way = excluded.way,"
+            " last_received_ms = max(coalesce(sources.last_received_ms, 0), excluded.last_received_ms),"
+            " events = sources.events + excluded.events, requests = sources.requests + excluded.requests,"
+            " duplicates = sources.duplicates + excluded.duplicates,"
+            " quarantined = sources.quarantined + excluded.quarantined,"
+            " gaps = sources.gaps + excluded.gaps, acked = coalesce(excluded.acked, sources.acked)",
             (
                 clean(batch.source),
                 clean(batch.way),
@@ -98,7 +101,8 @@ class SourceBook:
             ),
         )
         self._connection.execute(
-            "INSERT INTO meta VALUES (?, ?) ON CONFLICT DO UPDATE SET value = max(value, excluded.value)",
+            "INSERT INTO meta VALUES (?, ?) ON CONFLICT (name) DO UPDATE"
+            " SET value = max(meta.value, excluded.value)",
             (META_LAST_RECEIVED, batch.received_ms),
         )
 
@@ -107,11 +111,15 @@ class SourceBook:
         self._connection.execute(
             "INSERT INTO sources (source, way, connected, peer, node_id, hostname, version,"
             " first_received_ms, last_beat_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
-            " ON CONFLICT DO UPDATE SET way = excluded.way, connected = excluded.connected,"
-            " peer = coalesce(excluded.peer, peer), node_id = coalesce(excluded.node_id, node_id),"
-            " hostname = coalesce(excluded.hostname, hostname),"
-            " version = coalesce(excluded.version, version),"
-            " last_beat_ms = max(coalesce(last_beat_ms, 0), excluded.last_beat_ms)",
+            " ON CONFLICT (source) DO UPDATE SET way = excluded.way,"
+            # beats can overtake each other on a bus
+            " connected = CASE WHEN excluded.last_beat_ms >= coalesce(sources.last_beat_ms, 0)"
+            " THEN excluded.connected ELSE sources.connected END,"
+            " peer = coalesce(excluded.peer, sources.peer),"
+            " node_id = coalesce(excluded.node_id, sources.node_id),"
+            " hostname = coalesce(excluded.hostname, sources.hostname),"
+            " version = coalesce(excluded.version, sources.version),"
+            " last_beat_ms = max(coalesce(sources.last_beat_ms, 0), excluded.last_beat_ms)",
             (
                 clean(beat.source),
                 clean(beat.way),
@@ -126,18 +134,35 @@ class SourceBook:
         )
 
     def status(self, status: CollectorStatus) -> None:
-        """Overwrite what the collector says about itself."""
-        text = msgspec.json.encode(status).decode("utf-8")
+        """Overwrite what the collector says about itself, and what it knows of other processes."""
+        for member in status.members:
+            self._note_member(member)
+        text = msgspec.json.encode(msgspec.structs.replace(status, members=())).decode("utf-8")
         self._connection.execute(
             "INSERT INTO collector_status VALUES (1, ?, ?)"
-            " ON CONFLICT DO UPDATE SET beat_ms = excluded.beat_ms, status = excluded.status",
+            " ON CONFLICT (one) DO UPDATE SET beat_ms = excluded.beat_ms, status = excluded.status",
             (status.beat_ms, text),
         )
+
+    def _note_member(self, member: Member) -> None:
+        self._connection.execute(
+            "INSERT INTO members (member, role, beat_ms, body) VALUES (?, ?, ?, ?)"
+            " ON CONFLICT (member) DO UPDATE SET role = excluded.role, beat_ms = excluded.beat_ms,"
+            " body = excluded.body WHERE excluded.beat_ms > members.beat_ms",
+            (
+                clean(member.member),
+                clean(member.role),
+                member.beat_ms,
+                msgspec.json.encode(member).decode("utf-8"),
+            ),
+        )
+        self._connection.execute("DELETE FROM members WHERE beat_ms < ?", (member.beat_ms - MEMBER_MS,))
 
     def flush(self) -> None:
         """Add the counters of this transaction to the stored ones."""
         self._connection.executemany(
-            "INSERT INTO meta VALUES (?, ?) ON CONFLICT DO UPDATE SET value = value + excluded.value",
+            "INSERT INTO meta VALUES (?, ?)"
+            " ON CONFLICT (name) DO UPDATE SET value = meta.value + excluded.value",
             [(name, n) for name, n in self.counters.items() if n],
         )
         self.counters.clear()
