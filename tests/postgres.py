@@ -21,7 +21,6 @@ from pathlib import Path
 
 import psycopg
 
-from settings import load_settings
 from storage.location import PostgresUrl
 from storage.postgres.connection import PostgresConnection
 from storage.postgres.schema import prepare
@@ -154,19 +153,35 @@ def server() -> Server:
     return found
 
 
+_free: list[str] = []
+_EMPTY = """
+SET session_replication_role = replica;
+DO $$ DECLARE found record; BEGIN
+    FOR found IN SELECT tablename FROM pg_tables
+        WHERE schemaname = 'gatewatch' AND tablename <> 'schema_facts' LOOP
+        EXECUTE 'DELETE FROM gatewatch.' || found.tablename || CASE found.tablename
+            WHEN 'keys' THEN ' WHERE key_id > 1' WHEN 'commits' THEN ' WHERE false' ELSE '' END;
+    END LOOP;
+    UPDATE gatewatch.commits SET n = 0;
+    ALTER SEQUENCE gatewatch.keys_key_id_seq RESTART WITH 2;
+    ALTER SEQUENCE gatewatch.combos_combo_seq RESTART WITH 1;
+END $$"""
+"""Taking the rows out of a few tables costs a tenth of making another database."""
+
+
 def fresh_database() -> str:
     """The URL of a database with all tables, and nothing in them."""
+    if _free:
+        url = _free.pop()
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(_EMPTY)
+        return url
     name = f"test_{os.getpid()}_{next(_names)}"
     with psycopg.connect(server().url(), autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name} TEMPLATE blank")  # type: ignore[call-overload]
     return server().url(name)
 
 
-def drop_database(url: str) -> None:
-    """Remove a database that `fresh_database` made; whoever is still connected is thrown out."""
-    name = url.rpartition("/")[2]
-    with psycopg.connect(server().url(), autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")  # type: ignore[call-overload]
-
-
-SETTINGS = load_settings({}, {})
+def give_back(url: str) -> None:
+    """A database that `fresh_database` gave is needed no more, and nobody is connected to it."""
+    _free.append(url)

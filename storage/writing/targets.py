@@ -200,14 +200,16 @@ class TargetBook:
                 self.flush()
                 self._known.clear()
             known = self._known[key] = None if row is None else Known(*row)
-            if known is not None and known.is_polled and key not in self._inferred:
+            if known is not None and known.is_polled:
                 self._infer(key, known.health, known.since_ms)
         return self._known[key]
 
     def _infer(self, key: _Key, health: str, at_ms: int) -> None:
         if key not in self._inferred and len(self._inferred) >= MAX_CACHED:
             self._inferred.clear()
-        self._inferred.setdefault(key, deque(maxlen=INFERRED_KEPT)).append((health, at_ms))
+        found = self._inferred.setdefault(key, deque(maxlen=INFERRED_KEPT))
+        if (health, at_ms) not in found:
+            found.append((health, at_ms))
 
     def _keep(self, key: _Key, known: Known) -> None:
         self._known[key] = known

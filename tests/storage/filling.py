@@ -14,6 +14,8 @@ from domain.events import Decoded, EntitySeen, Event, PluginSeen, Traffic
 from settings import Settings, load_settings
 from storage.batches import Batch, Written
 from storage.connection import open_reader
+from storage.engine import Connection
+from storage.protocol import Store
 from storage.sqlite_store import SqliteStore
 
 NOW_MS = 1_800_000_000_000
@@ -113,24 +115,26 @@ def batch(*parts: Event | Traffic | EntitySeen | PluginSeen, **changes: Any) -> 
     return Batch(**(values | changes))
 
 
-def put(store: SqliteStore, *parts: Event | Traffic | EntitySeen | PluginSeen, **changes: Any) -> Written:
+def put(store: Store, *parts: Event | Traffic | EntitySeen | PluginSeen, **changes: Any) -> Written:
     """Write one batch of these."""
     return store.write([batch(*parts, **changes)])[0]
 
 
-def rows(path: Path, query: str, *values: Any) -> list[tuple[Any, ...]]:
-    """What another program sees in the file."""
+def rows(path: Path | Connection, query: str, *values: Any) -> list[tuple[Any, ...]]:
+    """What another program sees in the file, or through its connection."""
+    if not isinstance(path, Path):
+        return path.execute(query, values).fetchall()
     with contextlib.closing(open_reader(path)) as connection:
         return connection.execute(query, values).fetchall()
 
 
-def row(path: Path, query: str, *values: Any) -> tuple[Any, ...]:
+def row(path: Path | Connection, query: str, *values: Any) -> tuple[Any, ...]:
     """The one row that a query gives."""
     (found,) = rows(path, query, *values)
     return found
 
 
-def one(path: Path, query: str, *values: Any) -> Any:
+def one(path: Path | Connection, query: str, *values: Any) -> Any:
     """The one value that a query gives."""
     (found,) = row(path, query, *values)
     return found

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from domain.events import Traffic
 from storage.codes import CERTAIN, MEASURES, PROBABLE, WIDTHS_S, Dim
+from storage.engine import Connection
 from storage.packing import prefix_of
 from tests.storage.filling import rows
 
@@ -16,7 +17,7 @@ Place = tuple[int, str, int, str]
 NOTHING = "~none"
 
 _EVENTS = """
-SELECT e.at_ms, e.certainty, e.counted, e.flags & 2 AND NOT e.flags & 4 AS is_new_request, e.status,
+SELECT e.at_ms, e.certainty, e.counted, (e.flags & 2) > 0 AND (e.flags & 4) = 0 AS is_new_request, e.status,
     c.value, i.value, s.value, r.value, n.value, l.value
 FROM events e JOIN keys c ON c.key_id = e.consumer JOIN keys i ON i.key_id = e.ip
 JOIN keys s ON s.key_id = e.service JOIN keys r ON r.key_id = e.route
@@ -24,7 +25,7 @@ JOIN keys n ON n.key_id = e.node JOIN keys l ON l.key_id = e.limit_key"""
 _DIMS = (Dim.CONSUMER, Dim.IP, Dim.SERVICE, Dim.ROUTE, Dim.NODE, Dim.LIMIT)
 
 
-def counted_anew(path: Path, requests: Iterable[Traffic]) -> dict[Place, dict[str, int]]:
+def counted_anew(path: Path | Connection, requests: Iterable[Traffic]) -> dict[Place, dict[str, int]]:
     """What `activity` must hold, by words."""
     found: dict[Place, Counter[str]] = defaultdict(Counter)
     for at_ms, certainty, counted, is_new_request, status, *words in rows(path, _EVENTS):
@@ -74,7 +75,7 @@ def _add(found: dict[Place, Counter[str]], at_ms: int, words: list[str], measure
                 found[res, dim.name, bucket_s, word][measure] += n
 
 
-def stored_activity(path: Path) -> dict[Place, dict[str, int]]:
+def stored_activity(path: Path | Connection) -> dict[Place, dict[str, int]]:
     """What `activity` holds, by words, without its zeros."""
     query = f"SELECT a.res, a.dim, a.bucket_s, k.value, {', '.join(MEASURES)} FROM activity a"
     found = {}
@@ -84,7 +85,7 @@ def stored_activity(path: Path) -> dict[Place, dict[str, int]]:
     return found
 
 
-def stored_cells(path: Path) -> dict[Place, dict[str, int]]:
+def stored_cells(path: Path | Connection) -> dict[Place, dict[str, int]]:
     """What `activity` would hold if it were summed from `cells`: the two must agree in every dimension."""
     query = (
         "SELECT x.res, x.bucket_s, x.n, b.outcome, c.value, i.value, s.value, r.value, n.value, l.value"
@@ -124,7 +125,7 @@ _OUTCOMES = {
 """Written out once more on purpose: numbers in files never change."""
 
 
-def kinds_anew(path: Path) -> dict[tuple[int, int, int, int, int], int]:
+def kinds_anew(path: Path | Connection) -> dict[tuple[int, int, int, int, int], int]:
     """What `kind_counts` must hold."""
     found: Counter[tuple[int, int, int, int, int]] = Counter()
     query = (
@@ -137,7 +138,7 @@ def kinds_anew(path: Path) -> dict[tuple[int, int, int, int, int], int]:
     return dict(found)
 
 
-def stored_kinds(path: Path) -> dict[tuple[int, int, int, int, int], int]:
+def stored_kinds(path: Path | Connection) -> dict[tuple[int, int, int, int, int], int]:
     """What `kind_counts` holds."""
     query = "SELECT res, bucket_s, type_id, entity_type, node, n FROM kind_counts"
     return {place: n for *key, n in rows(path, query) if (place := (key[0], key[1], key[2], key[3], key[4]))}
