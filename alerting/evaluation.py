@@ -91,6 +91,7 @@ class Evaluator:
         """Names, limits and nodes may have changed: read them again."""
         self._names.renew()
         self._nodes.renew()
+        self.surroundings.renew()
 
     # ---- filling
 

@@ -19,6 +19,8 @@ FINE_MS = 10_000
 CHUNK_MS = 6 * HOUR_MS
 """Rare events and marks are read for so long at a time."""
 READ_ROWS = 20_000
+LONGEST_TAIL_MS = 15 * MINUTE_MS
+"""So long after the last request what nodes tell is still looked at; a wrong clock may name any year."""
 WORTH_A_PASS_MS = 2 * MINUTE_MS
 """History older than the ten-second totals by more than this is evaluated by the minute; less is the minute
 in which they begin."""
@@ -53,7 +55,8 @@ class History:
         if whole is None:
             return
         fine = self._reads.extent(FINE_MS)
-        start, end = max(whole[0], from_ms or 0), min(whole[1], to_ms or whole[1])
+        last_ms = self._end(whole[1])
+        start, end = max(whole[0], from_ms or 0), min(last_ms, to_ms or last_ms)
         total = max(1, end - start)
         began = whole[0]
         if fine is None:
@@ -62,7 +65,12 @@ class History:
         if fine[0] - start > WORTH_A_PASS_MS:
             yield from self._pass(MINUTE_MS, start, min(fine[0], end), began, start, total)
             start = fine[0]
-        yield from self._pass(FINE_MS, start, min(end, max(fine[1], start)), began, end - total, total)
+        yield from self._pass(FINE_MS, start, end, began, end - total, total)
+
+    def _end(self, end_ms: int) -> int:
+        """The end of what was told: of the last request, or of what nodes told in the minutes after it."""
+        rare_ms = self._reads.last_rare_ms() or 0
+        return max(end_ms, min(rare_ms - rare_ms % MINUTE_MS + MINUTE_MS, end_ms + LONGEST_TAIL_MS))
 
     def _pass(
         self, width_ms: int, from_ms: int, to_ms: int, began_ms: int, zero_ms: int, total_ms: int

@@ -45,6 +45,11 @@ class Surroundings:
         self.health: deque[TargetHealth] = deque(maxlen=MOST_HEALTH)
         self._minutes: dict[int, Minute] = {}
         self._upstreams: dict[str, str] = {}
+        self._known: list[tuple[str, str, int]] = []
+
+    def renew(self) -> None:
+        """Nodes may have told of other targets: read them again."""
+        self._known = self._reads.targets()
 
     def take(self, events: Iterable[RareEvent]) -> None:
         """Take in events, in order of time."""
@@ -93,8 +98,11 @@ class Surroundings:
             del self._minutes[minute]
 
     def targets(self, now_ms: int) -> Mapping[str, frozenset[str]]:
-        """Upstream -> its targets that were there at an instant, as changes tell."""
+        """Upstream -> its targets that were there at an instant, as nodes and changes tell."""
         found: dict[str, set[str]] = {}
+        for upstream, target, first_ms in self._known:
+            if first_ms <= now_ms:
+                found.setdefault(self._upstreams.get(upstream, upstream), set()).add(target)
         for change in self.changes:
             if change.entity_type != "targets" or change.at_ms > now_ms or change.entity_name is None:
                 continue

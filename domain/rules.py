@@ -239,8 +239,8 @@ def _listed(listed: Iterable[Who]) -> str:
 
 # ---- what we ship
 
-_HOLD_S: Mapping[str, int] = {"threshold": 30}
-"""A plain number waits half a minute for a detector that can say what it is."""
+_HOLD_S: Mapping[str, int] = {"threshold": 60}
+"""A plain number waits a minute for a detector that can say what it is."""
 _QUIET_S: Mapping[str, int] = {"absence": 60, "drift_and_certificate": 60, "upstream_down": 60}
 
 

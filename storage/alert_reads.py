@@ -72,6 +72,11 @@ class AlertReads:
         with self._connections.snapshot() as snapshot:
             return feed.read_last_seq(snapshot)
 
+    def last_rare_ms(self) -> int | None:
+        """When the newest change, sign of health or invalidation happened; None without any."""
+        with self._connections.snapshot() as snapshot:
+            return feed.read_last_rare_ms(snapshot)
+
     def rare_after(self, seq: int, upto: int) -> list[feed.RareEvent]:
         """Changes, targets' health and invalidations by arrival, after `seq` up to `upto`."""
         with self._connections.snapshot() as snapshot:
@@ -94,8 +99,8 @@ class AlertReads:
         with self._connections.snapshot() as snapshot:
             return feed.read_node_facts(snapshot)
 
-    def targets(self) -> list[tuple[str, str]]:
-        """(upstream, target)."""
+    def targets(self) -> list[tuple[str, str, int]]:
+        """(upstream, target, when a node first told of it)."""
         with self._connections.snapshot() as snapshot:
             return feed.read_target_names(snapshot)
 

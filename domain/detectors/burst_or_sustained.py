@@ -26,9 +26,9 @@ BURST_SHARE = 0.8
 """A burst holds so much of the refusals of the last three minutes."""
 QUIET_SHARE = 0.2
 """Requests below this part of the peak are no longer the burst."""
-CONSUMER_PATIENCE = 2
+CONSUMER_PATIENCE = 3
 """A consumer has an owner, and mostly there is more to say about it: that it asks in a loop, or is no longer
-alone with its key. An address without a consumer is told of in half the time."""
+alone with its key. An address without a consumer is told of in a third of the time, at as many refusals."""
 HIDDEN_SHARE = 0.8
 TOO_MANY_REQUESTS = 429
 
@@ -93,27 +93,30 @@ def _burst(scene: Scene, values: Values, subject: Subject) -> Finding | None:
         return None
     if (len(refused) - 1 - end) * scene.ledger.slot_ms > values["fresh_s"] * 1000:
         return None
-    kind = "consumer" if subject.is_consumer else "ip"
+    shape = "single_consumer_burst"
+    if not subject.is_consumer:
+        shape = "single_ip_burst" if length_s <= values["ip_burst_s"] else "single_ip_flood"
     severity = Severity.HIGH if inside >= values["high"] else Severity.NOTICE
     why = (
         f"{subject.entity} was refused {times(inside)} of {asked:,} requests within {span(length_s)}"
         f"{scene.place(subject.track, 3)}, {from_where(scene, subject, 3)}, and then stopped"
     )
     finding = _finding(
-        scene, subject, f"single_{kind}_burst", severity, inside, why, LOOK_BACK_S, requests=asked,
+        scene, subject, shape, severity, inside, why, LOOK_BACK_S, requests=asked,
         length_s=length_s,
     )  # fmt: skip
     return msgspec.structs.replace(finding, from_ms=scene.ledger.start_ms(first + start))
 
 
 def _sustained(scene: Scene, values: Values, subject: Subject) -> Finding | None:
-    length_s = values["sustained_s"] * (1 if not subject.is_consumer else CONSUMER_PATIENCE)
+    patience = CONSUMER_PATIENCE if subject.is_consumer else 1
+    length_s = values["sustained_s"] * patience
     slots = scene.ledger.slots_in(length_s)
     first = scene.slot - slots + 1
     refused = refusals_by_slot(subject, first, scene.slot)
     requests = subject.track.series(first, scene.slot)
     total, asked = sum(refused), sum(requests)
-    if total < values["sustained"] or total < values["sustained_share"] * asked:
+    if total < values["sustained"] * patience or total < values["sustained_share"] * asked:
         return None
     if min(requests) < QUIET_SHARE * max(requests) or not refused[-1] or max(refused) > BURST_SHARE * total:
         return None
@@ -181,19 +184,22 @@ DETECTOR = Detector(
     delay_s=90,
     parameters=(
         number("burst", 50, (5, 1e6), "refusals", "refusals that make a burst"),
-        number("burst_s", 30, (10, 60), "seconds", "longest burst"),
+        number("burst_s", 50, (10, 60), "seconds", "longest burst of a consumer: what goes on is a loop"),
+        number(
+            "ip_burst_s", 20, (10, 60), "seconds", "the same without a consumer: what is longer is a flood"
+        ),
         number("fresh_s", 40, (10, 120), "seconds", "how long after its end a burst is told"),
         number("micro_per_slot", 3, (1, 1e5), "refusals", "refusals by a limit per second in ten seconds"),
         number("micro_slots", 4, (2, 12), "spans", "spans of ten seconds that have so many"),
         number("micro_over_s", 120, (20, 600), "seconds", "span in which they are counted"),
         number("micro_total", 30, (5, 1e6), "refusals", "refusals by a limit per second in that span"),
-        number("sustained", 100, (10, 1e6), "refusals", "refusals in a sustained run"),
+        number("sustained", 60, (10, 1e6), "refusals", "refusals in a sustained run"),
         number(
             "sustained_s",
             40,
             (20, 600),
             "seconds",
-            "how long a run must last; twice for a consumer",
+            "how long a run must last; three times, with three times the refusals, for a consumer",
         ),
         number("sustained_share", 0.5, (0.05, 1), "share", "part of the requests that must be refused"),
         number("high", 300, (10, 1e7), "refusals", "refusals, of a burst or per minute, that make it high"),

@@ -20,8 +20,13 @@ SIGMAS = 4.0
 """How far below a Poisson crowd's own scatter evenness must lie: one chance in 30,000 per look."""
 NEWCOMERS = 0.8
 NEWCOMERS_EVEN = 0.6
+NEWCOMERS_SIGMAS = 2.5
+"""That they came together says something already: less evenness is asked of newcomers."""
 ONE_ROUTE = 0.9
 SINGLE_USE = 0.9
+LEAST_OF_A_MINUTE = 0.2
+MOST_AT_ONCE = 4
+"""Requests of one address that are still one visit of a client that changes addresses."""
 LEAST_EACH = 3
 SINGLE_SPREAD = 0.3
 HOURS = 24
@@ -49,12 +54,34 @@ def _site(scene: Scene, values: Values, site: str, track: Track) -> Finding | No
     route, on_route = _main_route(scene, track, minutes)
     if on_route < ONE_ROUTE * requests:
         return None
-    if sum(1 for c in peers.values() if c[REQUESTS] == 1) >= SINGLE_USE * len(peers):
+    if _are_used_once(scene, track, minutes):
         return _rotation(scene, values, site, track, peers, route)
     spread = _dispersion([c[REQUESTS] for c in peers.values()])
     if requests < LEAST_EACH * len(peers) or not _is_one_program(scene, values, track, peers, spread):
         return None
     return _crowd(scene, values, site, peers, route, requests, refused, spread)
+
+
+def _are_used_once(scene: Scene, track: Track, minutes: int) -> bool:
+    """Whether nearly every address is used for a request, or a few at once, and then never again.
+
+    At once is within a minute, and never again can be said only after some of two minutes; the pair at the
+    turn of a minute is forgiven by the share.
+    """
+    chapters = [
+        found.peers
+        for minute in range(scene.minute - minutes, scene.minute + 1)
+        if (found := track.chapters.get(minute)) is not None
+    ]
+    everybody = set().union(*chapters)
+    enough = SINGLE_USE * len(everybody)
+    single = sum(1 for peers in chapters for counts in peers.values() if counts[REQUESTS] == 1)
+    if single >= enough and sum(map(len, chapters)) - len(everybody) <= len(everybody) - enough:
+        return True
+    again = sum(map(len, chapters)) - len(everybody)
+    many = sum(1 for peers in chapters for counts in peers.values() if counts[REQUESTS] > MOST_AT_ONCE)
+    is_long = sum(1 for peers in chapters if len(peers) >= LEAST_OF_A_MINUTE * len(everybody)) > 1
+    return is_long and len(everybody) - again - many >= enough
 
 
 def _main_route(scene: Scene, track: Track, minutes: int) -> tuple[Key, int]:
@@ -74,13 +101,15 @@ def _dispersion(counts: list[int]) -> float:
 def _is_one_program(
     scene: Scene, values: Values, track: Track, peers: dict[Key, Counts], spread: float
 ) -> bool:
-    if spread <= 1 - SIGMAS * (2 / (len(peers) - 1)) ** 0.5:
+    scatter = (2 / (len(peers) - 1)) ** 0.5
+    if spread <= 1 - SIGMAS * scatter:
         return True
     recent = scene.first_slot(values["together_s"])
     began = scene.ledger.slot_of(scene.began_ms)
     came_late = track.first_slot - began >= scene.ledger.slots_in(values["settled_s"])
     fresh = sum(1 for peer in peers if track.known.get(peer, 0) >= recent)
-    return came_late and fresh >= NEWCOMERS * len(peers) and spread <= NEWCOMERS_EVEN
+    even = max(NEWCOMERS_EVEN, 1 - NEWCOMERS_SIGMAS * scatter)
+    return came_late and fresh >= NEWCOMERS * len(peers) and spread <= even
 
 
 def _rotation(
@@ -94,7 +123,7 @@ def _rotation(
     bits = site.rpartition("/")[2]
     where = scene.names.label_of(route) if route else "no route"
     why = (
-        f"{len(peers)} addresses of {site} sent hardly more than one request each to {where} in"
+        f"{len(peers)} addresses of {site} sent a request or a few each to {where} in"
         f" {span(values['over_s'])}, none refused: one client that changes its address with every request, so"
         " that no limit per address can count it"
     )

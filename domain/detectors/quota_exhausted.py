@@ -22,13 +22,14 @@ LONG_S = 3_600
 def detect(scene: Scene, values: Values) -> Iterator[Finding]:
     """Subjects refused by a long or a named limit."""
     first = scene.first_slot(values["over_s"])
-    for subject in refused_subjects(scene, values["over_s"], values["count"]):
+    least = min(values["count"], values["long_count"])
+    for subject in refused_subjects(scene, values["over_s"], least):
         for key, by_slot in subject.track.limits.items():
             limit = scene.names.limit(key)
             if limit is None or not (_is_named(limit) or (limit.window_s or 0) >= LONG_S):
                 continue
             refused = sum(n for slot, n in by_slot.items() if slot >= first)
-            if refused >= values["count"]:
+            if refused >= values["count" if (limit.window_s or 0) < LONG_S else "long_count"]:
                 yield _finding(scene, values, subject, limit, refused)
                 break
 
@@ -74,7 +75,14 @@ DETECTOR = Detector(
     detect=detect,
     delay_s=60,
     parameters=(
-        number("count", 20, (2, 1e6), "refusals", "refusals by that limit"),
+        number("count", 20, (2, 1e6), "refusals", "refusals by a named limit over less than an hour"),
+        number(
+            "long_count",
+            8,
+            (2, 1e6),
+            "refusals",
+            "refusals by a limit over an hour or more: it stays used up",
+        ),
         number("over_s", 300, (30, 900), "seconds", "span in which they are counted"),
     ),
     sigma="event_count",

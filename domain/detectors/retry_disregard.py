@@ -17,7 +17,7 @@ from domain.detectors.detector import Detector, Values, number
 from domain.detectors.findings import Finding, Sample, Severity
 from domain.detectors.scene import Scene
 from domain.detectors.subjects import Subject, from_where, refused_subjects
-from domain.detectors.tracks import MINUTE_MS, NOBODY, Track
+from domain.detectors.tracks import MINUTE_MS, NOBODY, REFUSED
 from domain.detectors.words import limit_words, many, span, times
 from domain.limits import Limit
 
@@ -32,10 +32,16 @@ OBEYS_MOST = 5
 OBEYS_AFTER = 0.25
 """Part of a window's requests that may come after its first refusal."""
 EVASIVE_NEW = 4
+EVASIVE_GROWTH = 0.5
+"""As a part of the addresses it had before: a fleet or an app has many, and always some new ones."""
 STEADY_SHARE = 0.6
+ONE_PLACE = 0.8
+REFUSED_SHARE = 0.25
+LEAST_WINDOWS = 2
 LEAST_GAPS = 10
-CLOCK_SPREAD = 0.2
-"""Median deviation over median of the gaps: 0.69 for independent arrivals, near 0 for a timer."""
+CLOCK_SPREAD = 0.3
+"""Median deviation over median of the gaps: 0.69 for independent arrivals, 0.25 for a timer that is off by up
+to half of itself, near 0 for an exact one."""
 
 
 def detect(scene: Scene, values: Values) -> Iterator[Finding]:
@@ -61,22 +67,27 @@ def _loop(
 ) -> Finding | None:
     """Refusals in consecutive slots: less than `interval_s` apart, or slower and then like a clock."""
     ledger = scene.ledger
-    found = _run(scene, values, subject.track, by_slot, values["interval_s"], values["retries"])
+    if not _is_one_request(scene, subject):
+        return None
+    found = _run(scene, values, subject, by_slot, values["interval_s"], values["retries"])
     is_slow = found is None
     if found is None:
-        found = _run(scene, values, subject.track, by_slot, values["slow_s"], values["slow_retries"])
+        found = _run(scene, values, subject, by_slot, values["slow_s"], values["slow_retries"])
+        if found is not None and _seconds_since(scene, found[0]) < values["interval_s"] * found[1]:
+            found = None  # quick, but not for long enough: a burst
+    if found is None:
+        found = _over_windows(scene, values, subject, limit, by_slot)
     if found is None:
         return None
     slot, total = found
-    length_s = (scene.slot - slot) * ledger.slot_ms / 1000
-    if is_slow and length_s < values["interval_s"] * total:
-        return None  # quick, but not for long enough: a burst
+    length_s = _seconds_since(scene, slot)
+    asked = max(total, subject.track.total(slot + 1, scene.slot))
     fresh = _new_addresses(scene, subject, slot)
     evasive = fresh >= EVASIVE_NEW
     how = f", from {many(fresh, 'new address', 'new addresses')} since" if evasive else ""
     why = (
         f"{subject.entity} was refused {times(total)} in {span(length_s)}{scene.place(subject.track)}"
-        f"{limit_words(limit)}, {from_where(scene, subject)}: it asks on every {length_s / total:.1f} s"
+        f"{limit_words(limit)}, {from_where(scene, subject)}: it asks on every {length_s / asked:.1f} s"
         f" and does not wait for the window to end{how}"
     )
     return Finding(
@@ -94,17 +105,23 @@ def _loop(
         facts={
             "retries": total,
             "seconds": length_s,
-            "interval_s": round(length_s / total, 2),
+            "interval_s": round(length_s / asked, 2),
             "must_be_even": is_slow,
         },
         wants_sample=True,
     )
 
 
+def _is_one_request(scene: Scene, subject: Subject) -> bool:
+    """Whether it is mostly refused in one place: a loop asks for the same thing, a busy client for many."""
+    refused = [c[REFUSED] for c in subject.track.routes(scene.minute - 1, scene.minute).values()]
+    return max(refused, default=0) >= ONE_PLACE * sum(refused)
+
+
 def _run(
     scene: Scene,
     values: Values,
-    track: Track,
+    subject: Subject,
     by_slot: dict[int, int],
     interval_s: float,
     retries: float,
@@ -122,23 +139,50 @@ def _run(
     total = sum(counts)
     if total < retries or (run > 1 and max(counts) > TOP_SHARE * total):
         return None
-    return (slot, total) if _is_steady(scene, values, track, run) else None
+    return (slot, total) if _is_steady(scene, values, subject, run) else None
 
 
-def _is_steady(scene: Scene, values: Values, track: Track, run: int) -> bool:
-    """Whether it asked at this pace for a slot longer: three slots may hold a burst of twenty seconds."""
+def _seconds_since(scene: Scene, slot: int) -> float:
+    return (scene.slot - slot) * scene.ledger.slot_ms / 1000
+
+
+def _over_windows(
+    scene: Scene, values: Values, subject: Subject, limit: Limit, by_slot: dict[int, int]
+) -> tuple[int, int] | None:
+    """(slot before it, refusals) of a pace that no refusal changed, over more than one window.
+
+    Where a limit lets through a good part of the loop, refusals pause at the turn of each window.
+    """
+    slots = scene.ledger.slots_in(values["windows_s"])
+    first = scene.slot - slots + 1
+    asked = subject.track.series(first, scene.slot)
+    hit = {slot: n for slot, n in by_slot.items() if slot >= first and n}
+    total = sum(hit.values())
+    per_window = max(1, (limit.window_s or 0) * 1000 // scene.ledger.slot_ms)
+    if total < values["retries"] or total < REFUSED_SHARE * sum(asked):
+        return None
+    if len({slot // per_window for slot in hit}) < LEAST_WINDOWS or not by_slot.get(scene.slot):
+        return None
+    return (first - 1, total) if min(asked) >= STEADY_SHARE * sum(asked) / slots else None
+
+
+def _is_steady(scene: Scene, values: Values, subject: Subject, run: int) -> bool:
+    """Whether it asked at this pace for long, refused or not: what is over before that is a burst."""
     if scene.ledger.slot_ms >= MINUTE_MS:
         return True
-    wanted = scene.ledger.slots_in(values["loop_s"]) + 1
-    asked = track.series(scene.slot - max(run, wanted) + 1, scene.slot)
+    wanted = scene.ledger.slots_in(values["asks_s" if subject.is_consumer else "ip_asks_s"])
+    asked = subject.track.series(scene.slot - max(run, wanted) + 1, scene.slot)
     mean = sum(asked[-run:]) / run
     return min(asked[-wanted:]) >= STEADY_SHARE * mean
 
 
 def _new_addresses(scene: Scene, subject: Subject, slot: int) -> int:
-    if not subject.is_consumer or scene.slot - subject.track.first_slot < scene.ledger.slots_in(60):
+    """How many addresses it took up since; 0 for a crowd, which meets new ones all the time."""
+    track = subject.track
+    if not subject.is_consumer or scene.slot - track.first_slot < scene.ledger.slots_in(60):
         return 0
-    return sum(1 for peer, _ in subject.track.newest_known(slot + 1) if peer != NOBODY)
+    fresh = sum(1 for peer, _ in track.newest_known(slot + 1) if peer != NOBODY)
+    return fresh if fresh >= EVASIVE_GROWTH * (len(track.known) - fresh) else 0
 
 
 def _obeys(scene: Scene, values: Values, subject: Subject) -> Finding | None:
@@ -215,6 +259,11 @@ DETECTOR = Detector(
     parameters=(
         number("interval_s", 1.0, (0.05, 10), "seconds", "longest time between two retries of a loop"),
         number("loop_s", 30, (10, 600), "seconds", "how long a loop must last"),
+        number(
+            "asks_s", 60, (20, 840), "seconds", "how long it must have asked at that pace, refused or not"
+        ),
+        number("ip_asks_s", 40, (20, 840), "seconds", "the same without a consumer"),
+        number("windows_s", 120, (60, 840), "seconds", "the same where refusals pause between windows"),
         number("retries", 40, (5, 1e6), "refusals", "refusals that make a loop"),
         number("slow_s", 3.4, (1, 60), "seconds", "the same for retries like a clock"),
         number("slow_retries", 15, (5, 1e6), "refusals", "refusals like a clock that make a loop"),

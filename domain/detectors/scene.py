@@ -124,6 +124,8 @@ class Scene:
     """Consumers and addresses that we block ourselves: their refusals are our doing."""
     is_feed_dead: bool = False
     """Nothing arrives from anybody: absence of traffic means nothing now."""
+    shared: dict[Key, bool] = dataclasses.field(default_factory=dict)
+    """Address -> whether it is a gateway of many, of those that were asked for."""
 
     @property
     def slot(self) -> int:

@@ -19,6 +19,8 @@ from domain.detectors.words import listed, many, span
 
 NAME = "shared_or_leaked_key"
 LEAST_SITES = 2
+GROWTH = 0.5
+"""The new providers must be at least so many as a part of those that it came from before."""
 USUAL_MINUTES = 10
 GUESSING_UNAUTHORIZED = 0.3
 """An address where so many requests fail to log in guesses credentials: that is another detector's find."""
@@ -49,6 +51,8 @@ def _judge(scene: Scene, values: Values, track: Track) -> Finding | None:
     peers = _present(scene, track, fresh, minutes=max(2, round(values["over_s"] / 60)))
     known = scene.past.known_addresses(track.key, peers, scene.ledger.start_ms(first))
     peers = {a: c for a, c in peers.items() if a not in known}
+    home = {provider_of(a) for a, slot in track.known.items() if slot < first and isinstance(a, str)}
+    peers = {a: c for a, c in peers.items() if provider_of(a) not in home}
     requests = sum(c[REQUESTS] for c in peers.values())
     if len(peers) < values["addresses"] or requests < values["requests"]:
         return None
@@ -57,6 +61,8 @@ def _judge(scene: Scene, values: Values, track: Track) -> Finding | None:
     is_wide = len(providers) >= values["networks"] or (
         len(peers) >= values["many"] and len(sites) >= LEAST_SITES
     )
+    if len(providers) < GROWTH * len(home):
+        return None  # it always came from everywhere
     if not is_wide or len(sites) < values["factor"] * usual:
         return None
     return _finding(scene, values, track, peers, sites, providers, usual, first)
@@ -154,7 +160,7 @@ DETECTOR = Detector(
         number("over_s", 300, (60, 840), "seconds", "span in which they must be new"),
         number(
             "settled_s",
-            60,
+            30,
             (0, 86_400),
             "seconds",
             "how long a consumer is only watched, from its first request",

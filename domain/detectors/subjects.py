@@ -50,11 +50,16 @@ class Subject:
 
 
 def refused_subjects(scene: Scene, seconds: float, at_least: float) -> Iterator[Subject]:
-    """Subjects with so many refusals in the last so many seconds, our own blocks left out."""
+    """Subjects with so many refusals in the last so many seconds.
+
+    Our own blocks are left out, and so are gateways of many: their refusals are those of whom they serve.
+    """
     first, last = scene.first_slot(seconds), scene.slot
     for is_consumer, track in scene.ledger.subjects():
         refused = scene.ledger.refused(track, first, last, is_consumer=is_consumer)
         if refused < at_least or scene.is_own(track, is_consumer=is_consumer):
+            continue
+        if not is_consumer and is_shared_egress(scene, track.key):
             continue
         yield Subject(scene, track, refused, is_consumer=is_consumer)
 
@@ -90,6 +95,13 @@ def is_shared_egress(scene: Scene, address: Key) -> bool:
     In good order means that nearly all of them have valid credentials and send more than a try or two, for a
     minute at least. Who guesses credentials fails at that.
     """
+    found = scene.shared.get(address)
+    if found is None:
+        found = scene.shared[address] = _is_shared_egress(scene, address)
+    return found
+
+
+def _is_shared_egress(scene: Scene, address: Key) -> bool:
     track = scene.ledger.addresses.get(address)
     if track is None or len(track.known) < EGRESS_CONSUMERS:
         return False

@@ -30,7 +30,14 @@ WEEKLY_AFTER_MS = 14 * 86_400_000
 HOUR_MS, WEEK_MS = 3_600_000, 7 * 86_400_000
 QUARTER_S = 900
 LEAST_QUARTERS = 12
+KNOWN_BEFORE_MS = 20_000
+"""Nothing can have jumped at a change before which nothing is known."""
 LEAST_HOURS = 3
+ONE_PLACE_EACH = 0.5
+"""Fewer addresses than this part of the refused clients are gateways of many."""
+OWN_STORY_S = 180
+FAR_MORE = 5
+MOSTLY = 0.5
 MAD_TO_SIGMA = 1.4826
 IQR_TIMES = 4
 
@@ -49,7 +56,7 @@ def detect(scene: Scene, values: Values) -> Iterator[Finding]:
 
 def _clients(scene: Scene, values: Values, service: Key, track: Track) -> Finding | None:
     hit = _refused(track, scene.minute)
-    if len(hit) < values["clients"]:
+    if len(hit) < values["clients"] or _places(scene, hit) < ONE_PLACE_EACH * len(hit):
         return None
     began = max(scene.ledger.minute_of(track.first_slot), scene.began_ms // 60_000)
     before = [len(_refused(track, m)) for m in range(max(began, scene.minute - MOST_MINUTES), scene.minute)]
@@ -84,11 +91,46 @@ def _clients(scene: Scene, values: Values, service: Key, track: Track) -> Findin
         count=count,
         why=why,
         covers=frozenset(
-            ("consumer", scene.names.id_of(k)) if isinstance(k, int) else ("ip", str(k)) for k in hit
+            ("consumer", scene.names.id_of(k)) if isinstance(k, int) else ("ip", str(k))
+            for k in _explained(scene, track, hit, from_ms)
         ),
         actors=(("service", scene.names.id_of(service)),),
         facts={"clients": len(hit), "usual": usual, "cause_seq": cause.seq if cause else None},
     )
+
+
+def _places(scene: Scene, hit: dict[Key, int]) -> int:
+    """From how many addresses the refused ones came, at most: many behind one are refused as one."""
+    found: set[Key] = set()
+    for key in hit:
+        track = scene.ledger.consumers.get(key) if isinstance(key, int) else None
+        if track is None:
+            found.add(key)
+            continue
+        peers = track.peers(scene.minute, scene.minute)
+        found |= {peer for peer, counts in peers.items() if counts[REFUSED]}
+    return len(found)
+
+
+def _explained(scene: Scene, service: Track, hit: dict[Key, int], from_ms: int) -> Iterator[Key]:
+    """Those refused by this service since it began, and like the others: else theirs is another story."""
+    usual = median(hit.values())
+    first = scene.ledger.slot_of(from_ms)
+    here = service.peers(from_ms // 60_000, scene.minute)
+    for key, count in hit.items():
+        is_consumer = isinstance(key, int)
+        known = scene.ledger.consumers if is_consumer else scene.ledger.addresses
+        track = known.get(key)
+        if track is None:
+            yield key  # too little to be followed by itself
+            continue
+        lately = scene.ledger.refused(
+            track, scene.first_slot(OWN_STORY_S), scene.slot, is_consumer=is_consumer
+        )
+        since = scene.ledger.refused(track, first, scene.slot, is_consumer=is_consumer)
+        part = min(here[key][REFUSED] if key in here else 0, since)
+        if part >= MOSTLY * lately and count <= FAR_MORE * usual:
+            yield key
 
 
 def _refused(track: Track, minute: int) -> dict[Key, int]:
@@ -110,6 +152,7 @@ def _cause(scene: Scene, values: Values, service: Key, track: Track) -> Change |
         and plugin_name(c) in LIMITERS
         and _applies(scene, c, service, track)
     ]
+    near = [c for c in near if c.at_ms - scene.began_ms >= KNOWN_BEFORE_MS]
     stricter = [c for c in near if _is_stricter(c)]
     found = stricter or near
     return found[-1] if found else None

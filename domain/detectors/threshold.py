@@ -8,7 +8,7 @@ from typing import NamedTuple
 from domain.detectors.detector import Detector, Values, number
 from domain.detectors.findings import EntityType, Finding, Severity
 from domain.detectors.scene import Scene
-from domain.detectors.subjects import from_where, is_shared_egress, refused_subjects
+from domain.detectors.subjects import from_where, refused_subjects
 from domain.detectors.tracks import REFUSED
 from domain.detectors.words import span
 
@@ -54,8 +54,6 @@ def _all(scene: Scene, values: Values) -> Iterator[_Over]:
 
 def _clients(scene: Scene, values: Values) -> Iterator[_Over]:
     for subject in refused_subjects(scene, values["over_s"], values["per_client"]):
-        if not subject.is_consumer and is_shared_egress(scene, subject.track.key):
-            continue
         more = f"{scene.place(subject.track)}, {from_where(scene, subject)}"
         yield _Over(
             subject.entity_type,

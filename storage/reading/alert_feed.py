@@ -147,9 +147,21 @@ def read_node_facts(snapshot: Snapshot) -> dict[str, tuple[str, str | None, int 
     return found
 
 
-def read_target_names(snapshot: Snapshot) -> list[tuple[str, str]]:
-    """(upstream, target) as far as they are known."""
-    return snapshot.rows("SELECT DISTINCT upstream, target FROM known_targets ORDER BY upstream, target")
+def read_target_names(snapshot: Snapshot) -> list[tuple[str, str, int]]:
+    """(upstream, target, when a node first told of it) as far as they are known."""
+    return snapshot.rows(
+        "SELECT upstream, target, min(first_ms) FROM known_targets GROUP BY upstream, target"
+        " ORDER BY upstream, target LIMIT 100000"
+    )
+
+
+def read_last_rare_ms(snapshot: Snapshot) -> int | None:
+    """When the newest change, sign of health or invalidation happened; None without any."""
+    kinds = (KIND_CODES["cluster"], KIND_CODES["cache"], KIND_CODES["crud"])
+    found = [
+        snapshot.value("SELECT max(at_ms) FROM events WHERE kind = ? AND kind > 1", (kind,)) for kind in kinds
+    ]
+    return max((at_ms for at_ms in found if at_ms is not None), default=None)
 
 
 def read_gaps(snapshot: Snapshot, from_ms: int, to_ms: int) -> list[tuple[int, int]]:

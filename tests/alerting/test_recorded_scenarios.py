@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.alerting.scenario_table import Scenario, false_alarms, scenario_of, shown, table
+from bench.ranges.scenario_table import Scenario, false_alarms, scenario_of, shown, table
 
 pytestmark = [pytest.mark.e2e, pytest.mark.shown]
 

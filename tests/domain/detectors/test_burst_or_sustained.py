@@ -54,12 +54,20 @@ def test_a_hundred_refusals_without_an_end_are_a_flood() -> None:
     assert (found.shape, found.entity_type, found.severity) == ("single_ip_flood", "ip", Severity.HIGH)
 
 
-def test_a_consumer_is_given_twice_as_long_before_it_is_sustained() -> None:
+def test_a_consumer_is_given_three_times_as_long_before_it_is_sustained() -> None:
     stage = Stage()
-    stage.every(0, 100, 60, consumer="erp", refused=True)
+    stage.every(0, 130, 60, consumer="erp", refused=True)
 
-    assert stage.see("burst_or_sustained", 50) == []
-    assert [f.shape for f in stage.see("burst_or_sustained", 90)] == ["single_consumer_sustained"]
+    assert stage.see("burst_or_sustained", 90) == []
+    assert [f.shape for f in stage.see("burst_or_sustained", 120)] == ["single_consumer_sustained"]
+
+
+def test_an_address_that_floods_for_half_a_minute_and_stops_was_a_flood() -> None:
+    stage = Stage()
+    stage.every(-120, 0, 1, ip="203.0.113.90")
+    stage.every(0, 30, 60, ip="203.0.113.90", refused=True)
+
+    assert [f.shape for f in stage.see("burst_or_sustained", 50)] == ["single_ip_flood"]
 
 
 def test_hidden_headers_are_told_in_the_shape_of_a_flood() -> None:

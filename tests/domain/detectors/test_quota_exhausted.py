@@ -35,7 +35,7 @@ def test_a_limit_per_minute_is_no_quota() -> None:
 
 def test_a_few_refusals_are_not_told() -> None:
     stage = Stage()
-    stage.add(0, 19, consumer="sync", refused=True, limit=CASES["an hour"][0])
+    stage.add(0, 7, consumer="sync", refused=True, limit=CASES["an hour"][0])
 
     assert stage.see("quota_exhausted", 60) == []
 

@@ -30,7 +30,7 @@ def told(gaps_ms: list[int], retry_after_s: int | None = 20) -> list[Sample]:
 
 def test_refusals_less_than_a_second_apart_for_half_a_minute_are_a_loop() -> None:
     stage = Stage()
-    stage.every(-20, 0, 50, consumer="erp")
+    stage.every(-30, 0, 50, consumer="erp")
     stage.every(0, 30, 50, consumer="erp", refused=True)
 
     (found,) = stage.see("retry_disregard", 30, told([200] * 20))
@@ -100,9 +100,9 @@ def test_a_loop_that_moves_to_new_addresses_is_evasive() -> None:
     stage = Stage()
     stage.every(-120, 0, 2, consumer="erp", ip="192.0.2.1")
     for place in range(6):
-        stage.every(0, 40, 10, consumer="erp", ip=f"198.51.100.{place}", refused=True)
+        stage.every(0, 60, 10, consumer="erp", ip=f"198.51.100.{place}", refused=True)
 
-    (found,) = stage.see("retry_disregard", 40, told([200] * 20))
+    (found,) = stage.see("retry_disregard", 60, told([200] * 20))
 
     assert (found.shape, found.severity) == ("evasive_retry", Severity.HIGH)
 
@@ -129,6 +129,21 @@ def test_who_goes_on_after_a_refusal_does_not_obey() -> None:
 
 def test_a_long_window_is_judged_by_the_same_pace() -> None:
     stage = Stage()
-    stage.every(0, 40, 20, consumer="sync", refused=True, limit=HOUR)
+    stage.every(0, 60, 20, consumer="sync", refused=True, limit=HOUR)
 
-    assert len(stage.see("retry_disregard", 40, told([500] * 20))) == 1
+    assert len(stage.see("retry_disregard", 60, told([500] * 20))) == 1
+
+
+def test_a_client_that_stops_within_a_minute_was_a_burst() -> None:
+    stage = Stage()
+    stage.every(0, 50, 200, consumer="batch", refused=True)
+
+    assert stage.see("retry_disregard", 50, told([50] * 20)) == []
+
+
+def test_refusals_all_over_the_place_are_a_busy_client_and_no_loop() -> None:
+    stage = Stage()
+    for route in ("orders.read", "orders.write", "prices.read"):
+        stage.every(0, 60, 10, consumer="busy", route=route, refused=True)
+
+    assert stage.see("retry_disregard", 60, told([300] * 20)) == []

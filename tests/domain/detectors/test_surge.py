@@ -9,9 +9,10 @@ HOUR_MS = 3_600_000
 def customers(stage: Stage, from_s: float, to_s: float, hit: int) -> None:
     """Forty customers, the first `hit` of whom are refused now and then."""
     for number in range(40):
-        stage.every(from_s, to_s, 2, consumer=f"customer-{number}")
+        who = {"consumer": f"customer-{number}", "ip": f"192.0.2.{number}"}
+        stage.every(from_s, to_s, 2, **who)
         if number < hit:
-            stage.every(from_s, to_s, 1, consumer=f"customer-{number}", refused=True)
+            stage.every(from_s, to_s, 1, refused=True, **who)
 
 
 def test_many_clients_refused_at_once_is_a_surge() -> None:

@@ -76,11 +76,13 @@ class Row:
     scenario: Scenario
     found: dict[str, Any] | None
     late_s: float | None
+    stayed_unsaid: bool = False
+    """It is harmless, and nothing above information was said of its actor."""
 
     @property
     def is_right(self) -> bool:
         """Found with the right shape on the right actor in time; a harmless one may also stay unsaid."""
-        return self.found is not None
+        return self.found is not None or self.stayed_unsaid
 
 
 def table(scenarios: Iterable[Scenario], incidents: Sequence[dict[str, Any]]) -> list[Row]:
@@ -96,7 +98,8 @@ def table(scenarios: Iterable[Scenario], incidents: Sequence[dict[str, Any]]) ->
         ]
         found = min(hits, key=lambda i: i["opened_ms"], default=None)
         late_s = None if found is None else (found["opened_ms"] - scenario.from_ms) / 1000
-        rows.append(Row(scenario, found, late_s))
+        loud = [i for i in incidents if scenario.is_about(i) and i["severity"] != "information"]
+        rows.append(Row(scenario, found, late_s, stayed_unsaid=scenario.is_harmless and not loud))
     return rows
 
 
