@@ -13,6 +13,8 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from collector.recording import Move, Recording, mover, received_ms, shifted
+from collector.wire.json_bytes import tidied
+from domain.errors import DecodeError
 
 
 @dataclasses.dataclass(slots=True)
@@ -91,8 +93,12 @@ class Player:
                 self._move = mover(at_ms, self._start_ms, self.pace or 1.0)
         due_s = (at_ms - self._first_ms) / 1000 / self.pace if self.pace else 0.0
         if self._move is not None:
-            value = shifted(value, self._move, self._suffix)
-            return Line(number, orjson.dumps(value), value, self._move(at_ms), due_s, place, self._suffix)
+            at_ms = self._move(at_ms)
+            try:
+                value = shifted(tidied(value, "line"), self._move, self._suffix)
+            except DecodeError:  # whoever reads it says so again, and keeps it
+                return Line(number, raw, value, at_ms, due_s, place, self._suffix)
+            raw = orjson.dumps(value)
         return Line(number, raw, value, at_ms, due_s, place, self._suffix)
 
 

@@ -26,6 +26,8 @@ OF_ENTITIES = ("created_at", "updated_at")
 NODES = ("node", "node_id")
 NESTED = ("body", "entry")
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+MOST_NESTED = 8
+"""How deep a recorded body may lie in its line, lists counted; moments below that are not looked for."""
 SECONDS_BELOW = 100_000_000_000
 """Numbers below this are seconds: as milliseconds it is March 1973."""
 Move = Callable[[int], int]
@@ -105,21 +107,21 @@ def received_ms(value: Any) -> int | None:
             found = instant_ms(value.get(key))
             if found is not None:
                 return found
-    return max(_moments(value), default=None)
+    return max(_moments(value, MOST_NESTED), default=None)
 
 
-def _moments(value: Any) -> Iterator[int]:
-    if isinstance(value, list):
+def _moments(value: Any, levels: int) -> Iterator[int]:
+    if isinstance(value, list) and levels:
         for item in value:
-            yield from _moments(item)
-    if not isinstance(value, dict):
+            yield from _moments(item, levels - 1)
+    if not isinstance(value, dict) or not levels:
         return
     for key in (*SECONDS, *MILLISECONDS, "timestamp"):
         found = instant_ms(value.get(key))
         if found is not None:
             yield found
     for key in NESTED:
-        yield from _moments(value.get(key))
+        yield from _moments(value.get(key), levels - 1)
 
 
 def instant_ms(value: Any) -> int | None:
@@ -147,6 +149,11 @@ def shifted(value: Any, move: Move, suffix: str) -> Any:
     Each playing is a new life of the gateway: nodes take a new id when they start, entities keep theirs. What
     entities tell of themselves moves too, so that lists and changes of one playing fit together; not in log
     entries, where nobody reads it.
+
+    Args:
+        value: A line within the bounds of `wire.json_bytes`.
+        move: Says where an instant goes.
+        suffix: Tells this playing from others.
     """
     if isinstance(value, list):
         return [shifted(item, move, suffix) for item in value]
@@ -187,10 +194,18 @@ def _moved(value: Any, move: Move) -> Any:
     if at_ms is None:
         return value
     if isinstance(value, str):
-        return dt.datetime.fromtimestamp(move(at_ms) / 1000, dt.UTC).isoformat()
+        return _written(move(at_ms), value)
     if value < SECONDS_BELOW:
         return move(at_ms) / 1000
     return move(at_ms)
+
+
+def _written(at_ms: int, otherwise: str) -> str:
+    """ISO 8601; the text as it was where no calendar has that year."""
+    try:
+        return dt.datetime.fromtimestamp(at_ms / 1000, dt.UTC).isoformat()
+    except (OverflowError, ValueError):
+        return otherwise
 
 
 def _rename_node(found: dict[str, Any], suffix: str) -> None:

@@ -22,6 +22,7 @@ from collector.playing import Line, Player, Totals, now_ms, shown_progress, tell
 from collector.recording import Recording
 from collector.stream_client import StreamClient
 from collector.tokens import own_token
+from collector.wire.json_bytes import tidied
 from collector.wire.recorded import decode_recorded, is_log_entry
 from collector.wire.stream import decode_stream_items
 from domain.errors import DecodeError
@@ -166,12 +167,24 @@ def items_of(line: Line) -> list[dict[str, Any]]:
     """
     passed_on = items_in(line.value)
     if passed_on is not None:
-        return passed_on
+        return [_sendable(item) for item in passed_on]
     try:
         decoded = decode_recorded(line.raw, received_ms=line.received_ms, place=line.place, run=line.run)
     except DecodeError as error:
-        return [{"kind": "unreadable", "event": "unreadable", "why": str(error)}]
+        return [_unreadable(error)]
     return own_items(decoded)
+
+
+def _sendable(item: Any) -> Any:
+    """The item, or why it can be put into no frame: nested too deep."""
+    try:
+        return tidied(item, "recorded item")
+    except DecodeError as error:
+        return _unreadable(error)
+
+
+def _unreadable(error: DecodeError) -> dict[str, Any]:
+    return {"kind": "unreadable", "event": "unreadable", "why": str(error)}
 
 
 def items_in(value: Any) -> list[dict[str, Any]] | None:
