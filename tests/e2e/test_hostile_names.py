@@ -12,8 +12,10 @@ from urllib.parse import quote
 import pytest
 
 from tests.e2e.conftest import Dashboard, wait_for
+from tests.e2e.load import measured
 from tests.e2e.stream_sender import sending, violation
 from tests.e2e.visiting import settled
+from tests.naughty_strings import naughty_strings
 from ui.navigation import existing, path
 
 pytestmark = pytest.mark.e2e
@@ -38,6 +40,9 @@ SHOWN = """() => {
   walk(document)
   return texts.join('\\n')
 }"""
+
+
+TEXTS = ("consumer", "service", "route", "node", "evidence", "limit_name", "request_id", "actor")
 
 
 class Beacon:
@@ -171,37 +176,92 @@ def addresses(names: tuple[str, ...]) -> list[str]:
     return [*found, "/events?of=1", "/events?of=4", "/events?of=5", "/?group=service", "/?group=node"]
 
 
-def test_hostile_names_do_nothing_on_any_page(attacked: tuple[Dashboard, Beacon], browser: Any) -> None:
-    dashboard, beacon = attacked
-    page = browser.new_page(viewport={"width": 1440, "height": 900})
-    dialogs: list[str] = []
-    foreign: list[str] = []
-    violations: list[str] = []
-    page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
-    page.on(
-        "request",
-        lambda r: None if r.url.startswith((dashboard.url, "data:", "blob:")) else foreign.append(r.url),
-    )
-    page.on("console", lambda m: violations.append(m.text) if "Content Security Policy" in m.text else None)
-    problems: list[str] = []
-    shown: set[str] = set()
+class Visit:
+    """What came of looking at pages: everything in it but `shown` should be empty."""
 
-    for address in addresses(hostile(beacon.url)):
-        page.goto(dashboard.url + address)
-        wait_for(lambda: settled(page), f"page {address}", 30)
+    def __init__(self) -> None:
+        self.problems: list[str] = []
+        """Links that lead elsewhere, and failures shown on a page."""
+        self.dialogs: list[str] = []
+        self.foreign: list[str] = []
+        """Addresses that the browser was made to ask, other than ours."""
+        self.violations: list[str] = []
+        self.shown = ""
+        """Every text that stood on a page."""
+
+    @property
+    def harm(self) -> tuple[list[str], list[str], list[str], list[str]]:
+        """All that should not have happened."""
+        return self.problems, self.dialogs, self.foreign, self.violations
+
+
+def visited(browser: Any, dashboard: Dashboard, paths: list[str]) -> Visit:
+    """Open each page, let it settle, move the mouse over its chart."""
+    found = Visit()
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    ours = (dashboard.url, "data:", "blob:")
+
+    def dismiss(dialog: Any) -> None:
+        found.dialogs.append(dialog.message)
+        dialog.dismiss()
+
+    page.on("dialog", dismiss)
+    page.on("request", lambda r: None if r.url.startswith(ours) else found.foreign.append(r.url))
+    page.on(
+        "console",
+        lambda m: found.violations.append(m.text) if "Content Security Policy" in m.text else None,
+    )
+    for path_of in paths:
+        page.goto(dashboard.url + path_of)
+        wait_for(lambda: settled(page), f"page {path_of}", 30)
         page.wait_for_timeout(600)
         page.mouse.move(600, 300)
         links = page.evaluate(LINKS)
-        problems += [f"{address}: link {href}" for href in links if not href.startswith(dashboard.url)]
+        found.problems += [f"{path_of}: link {href}" for href in links if not href.startswith(dashboard.url)]
         boxes = page.locator("[data-testid=stException]").all_inner_texts()
-        problems += [f"{address}: {text}" for text in boxes]
-        shown |= {name for name in hostile(beacon.url) if name in page.evaluate(SHOWN)}
+        found.problems += [f"{path_of}: {text}" for text in boxes]
+        found.shown += page.evaluate(SHOWN)
     page.close()
+    return found
 
-    assert problems == []
-    assert dialogs == []
-    assert foreign == []
-    assert violations == []
+
+def test_hostile_names_do_nothing_on_any_page(attacked: tuple[Dashboard, Beacon], browser: Any) -> None:
+    dashboard, beacon = attacked
+    names = hostile(beacon.url)
+
+    visit = visited(browser, dashboard, addresses(names))
+
+    assert visit.harm == ([], [], [], [])
     assert beacon.calls == []
-    readable = {name for name in hostile(beacon.url) if name.isprintable()}
-    assert shown >= readable, f"never shown as they are: {readable - shown}"
+    readable = {name for name in names if name.isprintable()}
+    unseen = {name for name in readable if name not in visit.shown}
+    assert not unseen, f"never shown as they are: {unseen}"
+
+
+NAUGHTY_PAGES = 40
+"""Consumers whose own page is opened: those of the list that look most like HTML, markdown or a script."""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1500)
+def test_the_big_list_of_naughty_strings_does_nothing_on_any_page(dashboard: Dashboard, browser: Any) -> None:
+    strings = naughty_strings()
+    with sending(dashboard.ws, source=strings[0]) as sender:
+        for start in range(0, len(strings), 40):
+            sender.send(
+                *(violation(**dict.fromkeys(TEXTS, name), x=name) for name in strings[start : start + 40])
+            )
+            sender.send(*({"kind": name, "event": name, "id": name} for name in strings[start : start + 40]))
+            sender.wait_stored()
+    marks = sorted(strings, key=lambda name: -sum(name.count(mark) for mark in "<>[](){}$`:/"))
+    pages = [path(entry.name) for entry in existing()]
+    pages += [f"/consumers?range=1h&of={quote(name, safe='')}" for name in marks[:NAUGHTY_PAGES]]
+    pages += [f"/events?of={seq}" for seq in range(1, 2 * len(strings), 47)]
+    pages += [f"/?consumer={quote(name, safe='')}&not_route={quote(name, safe='')}" for name in marks[:10]]
+
+    visit = visited(browser, dashboard, pages)
+    seen = [name for name in strings if name in visit.shown]
+    measured(f"{len(pages)} pages, {len(seen)} of {len(strings)} strings seen on them as they are")
+
+    assert visit.harm == ([], [], [], [])
+    assert len(seen) > NAUGHTY_PAGES
