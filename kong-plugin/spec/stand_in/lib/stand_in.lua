@@ -155,7 +155,7 @@ end
 
 
 -- Work of the kind that Kong does for every request, really done: matching routes, looking up a key, two counters of
--- rate-limiting with their headers, Kong's own headers. For measuring; about as much as a fifth of Kong's.
+-- rate-limiting with their headers, Kong's own headers. For measuring; once is about a fifth of Kong's.
 local ROUTES = {}
 for i = 1, 12 do
   ROUTES[i] = "^/(?:orders|service-" .. i .. ")/[a-z0-9-]+/" .. i .. "$"
@@ -209,7 +209,7 @@ function _M.access()
   ctx.entry, ctx.route, ctx.service = entry, entry.route, entry.service
   ctx.authenticated_consumer = entry.consumer
   ngx.header["X-Kong-Request-Id"] = ngx.var.kong_request_id
-  if _M.options.has_work then
+  for _ = 1, _M.options.work or 0 do
     work(entry)
   end
   if entry.source == "kong" then
