@@ -13,8 +13,10 @@ from collector.steady_store import stamped
 from domain.errors import StoreError
 from settings import SettingValueError, load_settings
 from storage.keeping import back_up, facts, restore, structure_problems, total_problems
+from storage.location import Location, PostgresUrl, located
 
 PROBLEMS = 1
+BY_ITS_OWN = "is kept by a server: its own tools copy it and put it back, see docs/postgresql.md"
 
 
 def back_up_command(arguments: list[str]) -> int:
@@ -49,7 +51,10 @@ def restore_command(arguments: list[str]) -> int:
         SettingValueError: A collector is running, or the copy cannot be used.
     """
     options = restore_parser().parse_args(arguments)
-    database, backup = Path(load_settings({"database": options.database}).database), Path(options.backup)
+    place, backup = located(load_settings({"database": options.database}).database), Path(options.backup)
+    if not isinstance(place, Path):
+        raise SettingValueError(f"{place} {BY_ITS_OWN}")
+    database = place
     aside = stamped(database, "replaced", now_ms())
     with DatabaseClaim(str(database)):
         try:
@@ -70,8 +75,10 @@ def check_command(arguments: list[str]) -> int:
         SettingValueError: There is no database, or it cannot be read at all.
     """
     options = check_parser().parse_args(arguments)
-    database = find_database(options.database)
-    started_s = time.monotonic()
+    place = find_store(options.database)
+    if not isinstance(place, Path):
+        return _check_totals(place)
+    database, started_s = place, time.monotonic()
     try:
         problems = structure_problems(database, quick=options.quick)
         if not problems:
@@ -87,16 +94,43 @@ def check_command(arguments: list[str]) -> int:
     return 0
 
 
-def find_database(named: str | None) -> Path:
-    """The database that is meant.
+def _check_totals(url: PostgresUrl) -> int:
+    """Of a server's database only what its own tools do not know."""
+    started_s = time.monotonic()
+    try:
+        problems = total_problems(url)
+    except StoreError as error:
+        raise SettingValueError(f"not checked: {error}") from error
+    for problem in problems:
+        _say(f"{url}: {problem}")
+    if not problems:
+        took_s = time.monotonic() - started_s
+        _say(f"{url}: all totals agree, looked at in {took_s:.1f} s; pg_amcheck looks for damage")
+    return PROBLEMS if problems else 0
+
+
+def find_store(named: str | None) -> Location:
+    """The store that is meant: a file that is there, or a URL.
 
     Raises:
-        SettingValueError: It is not there.
+        SettingValueError: There is no such file.
     """
-    database = Path(load_settings({"database": named}).database)
-    if not database.exists():
-        raise SettingValueError(f"there is no database {database}")
-    return database
+    place = located(load_settings({"database": named}).database)
+    if isinstance(place, Path) and not place.exists():
+        raise SettingValueError(f"there is no database {place}")
+    return place
+
+
+def find_database(named: str | None) -> Path:
+    """The file that is meant.
+
+    Raises:
+        SettingValueError: It is not there, or a server keeps the database.
+    """
+    place = find_store(named)
+    if not isinstance(place, Path):
+        raise SettingValueError(f"{place} {BY_ITS_OWN}")
+    return place
 
 
 def _told(found: dict[str, int]) -> str:

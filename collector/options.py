@@ -113,7 +113,7 @@ label in the field gatewatch_scenario; addresses are of the ranges kept for docu
 def collector_parser() -> argparse.ArgumentParser:
     """Options of `python -m collector`."""
     parser = _parser("python -m collector", COLLECTOR_HELP, COLLECTOR_MORE)
-    _add_database(parser, "the SQLite file to write (data/gatewatch.db)")
+    _add_database(parser, "the SQLite file or the PostgreSQL URL to write (data/gatewatch.db)")
     parser.add_argument(
         "--ws-listen", metavar="HOST:PORT", help="where to take streams; port 0 picks one (127.0.0.1:8765)"
     )
@@ -147,7 +147,10 @@ def replay_parser() -> argparse.ArgumentParser:
     parser = _parser("python -m collector replay", REPLAY_HELP, REPLAY_MORE)
     parser.add_argument("files", metavar="FILE", nargs="+", help="a recorded file, .jsonl or .jsonl.gz")
     target = parser.add_mutually_exclusive_group()
-    _add_database(target, "write into this SQLite file (data/gatewatch.db); no collector may run on it")
+    _add_database(
+        target,
+        "write into this SQLite file (data/gatewatch.db), on which no collector may run; or a PostgreSQL URL",
+    )
     target.add_argument("--to", metavar="URL", help="send to a running collector: ws://HOST:8765/v1/stream")
     parser.add_argument(
         "--pace",
@@ -168,7 +171,7 @@ def replay_parser() -> argparse.ArgumentParser:
 def doctor_parser() -> argparse.ArgumentParser:
     """Options of `python -m collector doctor`."""
     parser = _parser("python -m collector doctor", DOCTOR_HELP, DOCTOR_MORE)
-    _add_database(parser, "the SQLite file to look at (data/gatewatch.db); nothing is written")
+    _add_database(parser, "the file or the PostgreSQL URL to look at (data/gatewatch.db); nothing is written")
     parser.add_argument(
         "--admin-url",
         metavar="URL",
@@ -236,7 +239,7 @@ def restore_parser() -> argparse.ArgumentParser:
 def check_parser() -> argparse.ArgumentParser:
     """Options of `python -m collector check`."""
     parser = _parser("python -m collector check", CHECK_HELP, CHECK_MORE)
-    _add_database(parser, "the SQLite file to look at (data/gatewatch.db)")
+    _add_database(parser, "the file or the PostgreSQL URL to look at (data/gatewatch.db)")
     parser.add_argument(
         "--quick",
         action="store_true",
@@ -248,7 +251,7 @@ def check_parser() -> argparse.ArgumentParser:
 def verify_parser() -> argparse.ArgumentParser:
     """Options of `python -m collector verify`."""
     parser = _parser("python -m collector verify", VERIFY_HELP, VERIFY_MORE)
-    _add_database(parser, "the SQLite file to look at (data/gatewatch.db)")
+    _add_database(parser, "the file or the PostgreSQL URL to look at (data/gatewatch.db)")
     return parser
 
 

@@ -30,8 +30,9 @@ from domain.errors import DecodeError, StoreBusy, StoreCorrupt
 from domain.events import Decoded
 from settings import Settings, SettingValueError, load_settings
 from storage.batches import Batch
+from storage.location import located
+from storage.opening import open_store
 from storage.protocol import Store
-from storage.sqlite_store import SqliteStore
 
 log = logging.getLogger("gatewatch.replay")
 
@@ -162,7 +163,8 @@ def main(arguments: list[str]) -> int:
         if options.to:
             totals = send(options.to, settings, recordings, player, stop)
         else:
-            held.enter_context(DatabaseClaim(settings.database))
+            if isinstance(located(settings.database), Path):
+                held.enter_context(DatabaseClaim(settings.database))
             totals = store(settings, recordings, player, stop)
     print(totals, flush=True)  # noqa: T201 - its output
     return INTERRUPTED if stop.is_set() else 0
@@ -175,7 +177,7 @@ def store(settings: Settings, recordings: list[Recording], player: Player, stop:
         SettingValueError: The database is damaged, or not ours.
     """
     try:
-        with contextlib.closing(SqliteStore(settings.database, settings)) as found:
+        with contextlib.closing(open_store(settings.database, settings)) as found:
             replay = Replay(found, player, stop)
             with shown_progress() as progress:
                 tasks = [progress.add_task(r.path.name, total=r.bytes) for r in recordings]
@@ -186,5 +188,5 @@ def store(settings: Settings, recordings: list[Recording], player: Player, stop:
             found.settle()
             found.checkpoint()
     except StoreCorrupt as error:
-        raise SettingValueError(f"database {settings.database} cannot be used: {error}") from error
+        raise SettingValueError(f"database {located(settings.database)} cannot be used: {error}") from error
     return replay.totals

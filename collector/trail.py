@@ -7,7 +7,7 @@ import json
 import logging
 import sys
 
-from collector.copies import find_database
+from collector.copies import find_store
 from collector.options import verify_parser
 from domain.errors import StoreError
 from domain.redaction import redact_text
@@ -46,9 +46,9 @@ def verify_command(arguments: list[str]) -> int:
     Raises:
         SettingValueError: There is no database, or it cannot be read at all.
     """
-    database = find_database(verify_parser().parse_args(arguments).database)
+    place = find_store(verify_parser().parse_args(arguments).database)
     try:
-        chains = verify(database)
+        chains = verify(place)
     except StoreError as error:
         raise SettingValueError(f"not verified: {error}") from error
     for chain in chains:

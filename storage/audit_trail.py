@@ -18,11 +18,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from storage.connection import mapped_errors, open_reader, transaction
+from storage.connection import mapped_errors, transaction
 from storage.deciding import open_for_decisions
 from storage.engine import Connection
-from storage.location import Location, located
-from storage.schema import check_version
+from storage.inspecting import inspecting
+from storage.location import Location, PostgresUrl, located
 
 FIRST_CHAIN = "0" * 64
 MAX_TEXT_CHARS = 2_000
@@ -113,13 +113,13 @@ def record_settings(database: str | Path, at_ms: int, values: Mapping[str, str])
         return names if before else []
 
 
-def verify(database: str | Path) -> list[Chain]:
+def verify(database: str | Path | PostgresUrl) -> list[Chain]:
     """Recompute every chain of a store, which may be written meanwhile.
 
     Raises:
         StoreError: It cannot be read at all.
     """
-    with _open_to_verify(located(database)) as connection:
+    with inspecting(located(database)) as connection:
         return [_verified(connection, table) for table in CHAINED]
 
 
@@ -172,21 +172,3 @@ def _opened(location: Location) -> Iterator[Connection]:
         transaction(connection),
     ):
         yield connection
-
-
-@contextlib.contextmanager
-def _open_to_verify(location: Location) -> Iterator[Connection]:
-    """One state of a store, to read."""
-    if isinstance(location, Path):
-        with contextlib.closing(open_reader(location)) as connection, mapped_errors(location):
-            check_version(connection, location)
-            # a byte that is no UTF-8 any more is a difference to be told, not a failure to read
-            connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
-            connection.execute("BEGIN")
-            yield connection
-        return
-    from storage.postgres.opening import open_to_read  # noqa: PLC0415 - only who uses it needs psycopg
-
-    with contextlib.closing(open_to_read(location)) as held:
-        held.execute("BEGIN")
-        yield held

@@ -15,6 +15,9 @@ from pathlib import Path
 from domain.errors import StoreBusy, StoreCorrupt, StoreError
 from storage.codes import MEASURES, MEASURES_OF, WIDTHS_S, meta_kept_from
 from storage.connection import mapped_errors, open_copy, open_reader
+from storage.engine import Connection
+from storage.inspecting import inspecting
+from storage.location import Location
 from storage.schema import VERSION, check_version, version_of
 
 STEP_PAGES = 4_096
@@ -142,18 +145,17 @@ def structure_problems(database: Path, *, quick: bool) -> list[str]:
     return [text for (text,) in found if text != "ok"]
 
 
-def total_problems(database: Path) -> list[str]:
+def total_problems(location: Location) -> list[str]:
     """Totals that contradict each other: by combination and by key, at every resolution.
 
     Raises:
         StoreError: It cannot be read.
     """
-    with contextlib.closing(open_reader(database)) as connection, mapped_errors(database):
-        connection.execute("BEGIN")
+    with inspecting(location) as connection:
         return list(_total_problems(connection))
 
 
-def _total_problems(connection: sqlite3.Connection) -> Iterator[str]:
+def _total_problems(connection: Connection) -> Iterator[str]:
     sums = ", ".join(f"coalesce(sum({name}), 0)" for name in MEASURES)
     by_outcome = ", ".join(
         f"coalesce(sum(CASE WHEN outcome IN ({_outcomes_of(place)}) THEN n END), 0)"
