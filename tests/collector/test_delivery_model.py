@@ -16,7 +16,13 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from collector.batching import dead_items, gather
 from collector.send_buffer import SendBuffer
@@ -46,6 +52,7 @@ from domain.windows import Window
 from storage.batches import Batch, Gap, Written
 from storage.rows import EventQuery
 from storage.sqlite_reader import SqliteReader
+from tests.e2e.load import measured
 from tests.storage.filling import NOW_MS, opened
 
 LIMITS = Limits(window=8, max_batch=4, max_bytes=4_000)
@@ -360,10 +367,19 @@ class Delivery(RuleBasedStateMachine):
             assert happened == set(sender.held()) | sender.acked | sender.lost
 
 
-TestDelivery = Delivery.TestCase
-TestDelivery.settings = settings(
-    stateful_step_count=40, max_examples=100 if settings.get_current_profile_name() == "fresh" else 8
-)
+def test_what_was_acknowledged_is_on_disk_once_whatever_happens() -> None:
+    """Eight runs of 40 steps, always the same."""
+    run_state_machine_as_test(Delivery, settings=settings(stateful_step_count=40, max_examples=8))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_what_was_acknowledged_is_on_disk_once_in_hundreds_of_new_runs() -> None:
+    """Three hundred, other ones every time: a failure prints its steps."""
+    run_state_machine_as_test(
+        Delivery, settings=settings(stateful_step_count=50, max_examples=300, derandomize=False)
+    )
+    measured("300 runs of up to 50 steps")
 
 
 def test_the_model_notices_a_promise_before_the_commit(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,8 +22,6 @@ from tests.e2e.load import health, measured
 from tests.kong_plugin.processes import ROOT, Collector
 from tests.storage.filling import rows
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
-
 TOKEN = "t0ken-of-the-test"  # noqa: S105 - made up
 EXAMPLES = 200
 SEED = os.environ.get("SEED", "1")  # noqa: TID251 - tests are their own root
@@ -76,6 +74,8 @@ def silent(collector: Collector) -> bool:
     return [line for line in lines if " turned away " not in line] == []
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_what_is_written_down_is_what_is_answered(
     collector: Collector, specification: Any, tmp_path: Path
 ) -> None:
@@ -93,6 +93,8 @@ def test_what_is_written_down_is_what_is_answered(
     assert silent(collector)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_header_that_names_the_event_changes_none_of_it(
     collector: Collector, specification: Any, tmp_path: Path
 ) -> None:
@@ -105,6 +107,8 @@ def test_a_header_that_names_the_event_changes_none_of_it(
     assert silent(collector)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_nothing_is_taken_without_its_token(specification: Any, tmp_path: Path) -> None:
     tokens = tmp_path / "tokens"
     tokens.write_text(f"gw-1:{TOKEN}\n", encoding="utf-8")

@@ -42,12 +42,6 @@ LONGER_THAN_WE_TAKE = {
     *(f"9.{section}.{number}" for section in (3, 4) for number in range(1, 10)),
 }
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.timeout(300),
-    pytest.mark.filterwarnings("ignore:unclosed file .*kosoku:ResourceWarning"),  # the cases' own test data
-]
-
 
 async def ran() -> list[Any]:
     """What came of every case, in the suite's order."""
@@ -74,6 +68,9 @@ async def ran() -> list[Any]:
                 return error.results
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.filterwarnings("ignore:unclosed file .*kosoku:ResourceWarning")  # the cases' own test data
 def test_the_autobahn_cases_pass_but_for_those_that_our_limits_refuse() -> None:
     results = asyncio.run(ran())
     failed = {r.case_id: r.remote_close_code for r in results if r.behavior.value in ("FAILED", "ERROR")}
