@@ -43,7 +43,7 @@ def mapped(  # noqa: PLR0911 - one line a kind of error
     if state in _NO_SUCH:
         return StoreForeign(f"{url} does not hold the tables that this version makes: {_first_line(error)}")
     if state == _REFUSED:
-        return StoreError(f"{told}; this role lacks the right, see docs/scale.md")
+        return StoreError(f"{told}; this role lacks the right, see docs/postgresql.md")
     if state.startswith(_BROKEN_RULE):
         return sqlite3.IntegrityError(told)
     if state.startswith(_PASSING) or (not state and isinstance(error, psycopg.OperationalError)):

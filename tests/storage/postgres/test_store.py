@@ -12,6 +12,7 @@ import pytest
 
 from domain.errors import StoreBusy, StoreError
 from domain.events import EntitySeen, Event, Traffic
+from domain.request_marks import mark_of_request
 from domain.targets import TargetSeen
 from settings import Settings, SettingValueError
 from storage.batches import Batch
@@ -19,7 +20,6 @@ from storage.location import PostgresUrl
 from storage.postgres import connection as connections
 from storage.postgres.connection import PostgresConnection
 from storage.postgres.store import PostgresStore
-from storage.writing.resends import mark_of_request
 from tests.storage.filling import NOW_MS, SETTINGS, batch, one, other, plugin, put, refusal, request, rows
 from tests.storage.postgres.cutting import Cutter
 from tests.storage.recount import counted_anew, kinds_anew, stored_activity, stored_cells, stored_kinds
