@@ -134,15 +134,32 @@ the consumer came without an id."""
 COLLECTOR_GONE_MS = 30_000
 """A collector that has not said that it lives for this long is not there: it does every two seconds."""
 META_EVENTS, META_FOLDED, META_LAST_SEQ = "events", "folded", "last_seq"
+META_FOLDED_CONSUMERS = "folded_consumers"
 META_QUARANTINED, META_GAPS, META_LAST_RECEIVED = "quarantined", "gaps", "last_received_ms"
 META_EVENTS_FROM = "events_from_ms"
-"""Names in `meta`: events ever stored, requests whose address was folded, the newest arrival number, things
+"""Names in `meta`: events ever stored, requests and refusals whose address was folded, the newest arrival
+number, those whose consumer was folded, things
 ever quarantined, gaps ever recorded, the newest arrival of anything, since when no event was cleared away."""
 
 
 def meta_distinct(dim: int) -> str:
     """The name in `meta` of how many words of a dimension were ever seen: `distinct.consumer`."""
     return f"distinct.{Dim(dim).name.lower()}"
+
+
+def meta_crowd(dim: int) -> str:
+    """The name in `meta` of about how many names were not told apart in the newest such minute."""
+    return f"crowd.{Dim(dim).name.lower()}"
+
+
+def meta_crowd_from(dim: int) -> str:
+    """The name in `meta` of the first moment at which names of a dimension were not told apart."""
+    return f"crowd_from_ms.{Dim(dim).name.lower()}"
+
+
+def meta_crowd_upto(dim: int) -> str:
+    """The name in `meta` of the end of the newest minute in which names were not told apart."""
+    return f"crowd_upto_ms.{Dim(dim).name.lower()}"
 
 
 def meta_kept_from(res: int) -> str:

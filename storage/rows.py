@@ -77,6 +77,9 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
     """Milliseconds of the window that lie in a known gap."""
     client_errors: int = 0
     """Answered 4xx, other than 401 and what a limit refused."""
+    consumers_folded: bool = False
+    """There were more consumers than are told apart: `consumers` is a lower bound."""
+    addresses_folded: bool = False
 
     @property
     def violations(self) -> int:
@@ -279,6 +282,18 @@ class QuarantineRow(msgspec.Struct, frozen=True, kw_only=True):
     """Printable excerpt, at most 2,000 characters."""
 
 
+class Crowd(msgspec.Struct, frozen=True, kw_only=True):
+    """When names of a dimension were too many to be told apart."""
+
+    dimension: Dimension
+    from_ms: int
+    """The first time ever."""
+    upto_ms: int
+    """The end of the newest minute in which they were."""
+    about: int
+    """How many different ones that minute had beyond those told apart, within 2 %."""
+
+
 class StoreHealth(msgspec.Struct, frozen=True, kw_only=True):
     """The store about itself."""
 
@@ -299,7 +314,10 @@ class StoreHealth(msgspec.Struct, frozen=True, kw_only=True):
     distinct: dict[str, int]
     """Distinct names ever seen, by dimension."""
     folded: int
-    """Requests whose address was folded under other."""
+    """Requests and refusals whose address was not told apart."""
     schema_version: int
     kinds: tuple[tuple[str, str, int], ...]
     """(kind, event, how many ever), most first."""
+    folded_consumers: int = 0
+    """Requests and refusals whose consumer was not told apart."""
+    crowds: tuple[Crowd, ...] = ()

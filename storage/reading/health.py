@@ -6,8 +6,16 @@ import shutil
 from pathlib import Path
 from typing import NamedTuple
 
-from storage.codes import DIM_OF, META_FOLDED, META_GAPS, META_QUARANTINED, meta_distinct
+from storage.codes import (
+    DIM_OF,
+    META_FOLDED,
+    META_FOLDED_CONSUMERS,
+    META_GAPS,
+    META_QUARANTINED,
+    meta_distinct,
+)
 from storage.reading.kinds import MAX_KINDS
+from storage.reading.rests import crowds_in
 from storage.reading.snapshot import Snapshot
 from storage.rows import StoreHealth
 from storage.schema import VERSION
@@ -47,6 +55,8 @@ def read_health(snapshot: Snapshot, place: Place) -> StoreHealth:
         folded=meta.get(META_FOLDED, 0),
         schema_version=snapshot.value("PRAGMA user_version") or VERSION,
         kinds=tuple((kind, event, count) for kind, event, count in kinds),
+        folded_consumers=meta.get(META_FOLDED_CONSUMERS, 0),
+        crowds=crowds_in(meta),
     )
 
 

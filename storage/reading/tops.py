@@ -7,8 +7,9 @@ from collections.abc import Callable
 import numpy as np
 
 from domain.filters import Dimension
-from storage.codes import DIM_OF, NONE_KEY, OTHER_KEY, Dim
+from storage.codes import DIM_OF, OTHER_KEY, Dim
 from storage.reading.arrays import IntArray
+from storage.reading.rests import count_names
 from storage.reading.snapshot import Snapshot
 from storage.reading.sums import KeySums, Ranking
 from storage.reading.words import Word, as_list, read_words, tokens_of
@@ -93,11 +94,12 @@ def top(
         )
         for word, limited, probable, refused_s in counts
     )
+    distinct, is_folded = count_names(snapshot, dim, refused.keys)
     return Top(
         rows=rows,
-        distinct=int((refused.keys > max(NONE_KEY, OTHER_KEY)).sum()),
+        distinct=distinct,
         rest=int(refused.violations.sum()) - sum(row.violations for row in rows),
-        at_least=bool((refused.keys == OTHER_KEY).any()),
+        at_least=is_folded,
     )
 
 

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 from domain.events import Kind
 from domain.windows import Window
-from storage.codes import KIND_CODES, MEASURES, NONE_KEY, OTHER_KEY, Dim
+from storage.codes import KIND_CODES, MEASURES, Dim
 from storage.packs import PASSED, REFUSED
 from storage.reading.arrays import adds_to
-from storage.reading.snapshot import Snapshot
-from storage.reading.entries import Entries, read_entries
+from storage.reading.entries import read_entries
 from storage.reading.kinds import count_kind
 from storage.reading.restriction import Restriction
+from storage.reading.rests import count_names
+from storage.reading.snapshot import Snapshot
 from storage.reading.spans import Span
 from storage.reading.sums import MANY, may_use_activity, read_activity
 from storage.reading.trouble import gap_ms, has_gap
@@ -42,6 +43,10 @@ def read_totals(
     else:
         ended = entries.by_outcome()
         counts = {name: int(ended[adds_to(name)].sum()) for name in MEASURES}
+    consumers, consumers_folded = count_names(
+        snapshot, Dim.CONSUMER, refused.ranks(Dim.CONSUMER, merged).keys
+    )
+    addresses, addresses_folded = count_names(snapshot, Dim.IP, refused.ranks(Dim.IP, merged).keys)
     requests, violations = counts["requests"], counts["limited"] + counts["probable"]
     is_told = tells_of_traffic(snapshot) and not any(dim == Dim.LIMIT for dim, _ in restriction.include)
     return Totals(
@@ -51,19 +56,17 @@ def read_totals(
         unauthorized=counts["s401"],
         upstream_limited=counts["upstream_429"],
         server_errors=counts["s5xx"],
-        consumers=_different(refused, Dim.CONSUMER, merged),
-        addresses=_different(refused, Dim.IP, merged),
+        consumers=consumers,
+        addresses=addresses,
         cache_invalidations=count_kind(snapshot, spans, Kind.CACHE),
         config_changes=count_kind(snapshot, spans, Kind.CRUD),
         last_change_ms=_last_change_ms(snapshot, window),
         at_least=has_gap(snapshot, window) or _has_inexact(snapshot, window, restriction),
         gap_ms=gap_ms(snapshot, window),
         client_errors=counts["s4xx"],
+        consumers_folded=consumers_folded,
+        addresses_folded=addresses_folded,
     )
-
-
-def _different(refused: Entries, dim: Dim, merged: dict[int, int]) -> int:
-    return int((refused.ranks(dim, merged).keys > max(NONE_KEY, OTHER_KEY)).sum())
 
 
 def tells_of_traffic(snapshot: Snapshot) -> bool:

@@ -20,6 +20,13 @@ def details_of(event: Event, keys: KeyBook) -> Details | None:
     Raises:
         ValueError: A text cannot be stored.
     """
+    if (
+        event.entity_type is None and event.entity_id is None and event.entity_name is None
+        and event.operation is None and event.actor is None and event.cache is None
+        and event.key_masked is None and event.upstream is None and event.target is None
+        and event.health is None and event.before is None and event.after is None
+    ):  # fmt: skip
+        return None
     words = (
         event.entity_type,
         event.operation,
@@ -30,9 +37,6 @@ def details_of(event: Event, keys: KeyBook) -> Details | None:
         event.health,
     )
     texts = (event.entity_id, event.entity_name, event.key_masked)
-    documents = (event.before, event.after)
-    if words == _NO_WORDS and texts == _NO_TEXTS and documents == _NO_DOCUMENTS:
-        return None
     for text in texts:
         if text is not None:
             check_text(text)
@@ -53,9 +57,6 @@ def details_of(event: Event, keys: KeyBook) -> Details | None:
         _as_json(event.before),
         _as_json(event.after),
     )
-
-
-_NO_WORDS, _NO_TEXTS, _NO_DOCUMENTS = (None,) * 7, (None,) * 3, (None,) * 2
 
 
 def _as_json(value: dict[str, Any] | None) -> str | None:

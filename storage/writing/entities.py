@@ -8,11 +8,11 @@ gateway's other node being late, not a second change.
 from __future__ import annotations
 
 import json
-import sqlite3
 from typing import Any
 
 from domain.events import EntitySeen
 from storage.codes import DIM_OF_ENTITY_TYPE, ENTITY_TYPE_OF, NONE_KEY, Dim
+from storage.engine import Connection
 from storage.writing.keys import KeyBook, check_instant, check_text
 
 SEEN_EVERY_MS = 600_000
@@ -31,7 +31,7 @@ _Run = tuple[int, int, str | None]
 class EntityBook:
     """What is known of entities, and the keys of those that events are told apart by."""
 
-    def __init__(self, connection: sqlite3.Connection, keys: KeyBook) -> None:
+    def __init__(self, connection: Connection, keys: KeyBook) -> None:
         self._connection = connection
         self._keys = keys
         self._latest: dict[tuple[str, str], _Run] = {}
@@ -72,6 +72,21 @@ class EntityBook:
                 self._who.clear()
             found = self._who[dim, entity_id, name] = self._identify(dim, entity_id, name)
         return (*found, False)
+
+    def find(self, dim: Dim, entity_id: str | None, name: str | None) -> int | None:
+        """The key of a consumer, service or route; None when it has none yet, or could not be stored.
+
+        Unlike `who` it makes and notes nothing.
+        """
+        if entity_id is not None:
+            return self._keys.find(dim, entity_id)
+        if name is None:
+            return NONE_KEY
+        found = self._bare.get((dim, name))
+        if found is None:
+            known_id = self._id_of_name(ENTITY_TYPE_OF[dim], name)
+            found = self._keys.find(dim, name if known_id is None else known_id)
+        return found
 
     def node(self, node_id: str | None) -> int:
         """The key of a node, `NONE_KEY` for None.
@@ -147,18 +162,18 @@ class EntityBook:
         return key
 
     def _id_of_name(self, entity_type: str, name: str) -> str | None:
+        ever = self._connection.execute(
+            "SELECT DISTINCT entity_id FROM entity_names WHERE entity_type = ? AND name = ? LIMIT 2",
+            (entity_type, name),
+        ).fetchall()
+        if not ever:
+            return None
         current = self._connection.execute(
             "SELECT DISTINCT e.entity_id FROM entity_names n JOIN entities e USING (entity_type, entity_id)"
             " WHERE n.entity_type = ? AND n.name = ? AND e.name = n.name LIMIT 2",
             (entity_type, name),
         ).fetchall()
-        found = (
-            current
-            or self._connection.execute(
-                "SELECT DISTINCT entity_id FROM entity_names WHERE entity_type = ? AND name = ? LIMIT 2",
-                (entity_type, name),
-            ).fetchall()
-        )
+        found = current or ever
         return found[0][0] if len(found) == 1 else None
 
     # ---- names
@@ -233,8 +248,9 @@ class EntityBook:
 
     def _keep(self, entity_type: str, entity_id: str, run: _Run) -> None:
         self._connection.execute(
-            "INSERT INTO entity_names VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
-            " seen_ms = max(seen_ms, excluded.seen_ms), name = excluded.name",
+            "INSERT INTO entity_names VALUES (?, ?, ?, ?, ?)"
+            " ON CONFLICT (entity_type, entity_id, valid_from_ms) DO UPDATE SET"
+            " seen_ms = max(entity_names.seen_ms, excluded.seen_ms), name = excluded.name",
             (entity_type, entity_id, *run),
         )
 
@@ -251,8 +267,8 @@ class EntityBook:
         check_text(entity_id)
         self._connection.execute(
             "INSERT INTO entities (entity_type, entity_id, first_seen_ms) VALUES (?, ?, ?)"
-            " ON CONFLICT DO UPDATE SET first_seen_ms = min(first_seen_ms, excluded.first_seen_ms)"
-            " WHERE first_seen_ms > excluded.first_seen_ms",
+            " ON CONFLICT (entity_type, entity_id) DO UPDATE SET first_seen_ms = excluded.first_seen_ms"
+            " WHERE entities.first_seen_ms > excluded.first_seen_ms",
             (entity_type, entity_id, at_ms),
         )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
@@ -12,24 +11,15 @@ import msgspec
 from domain.events import Event
 from domain.limits import number_in
 from storage.codes import (
-    ASIDE,
-    AT_SUSPECT,
     BLOCK_BITS,
-    CERTAIN,
-    CERTAINTY_CODES,
-    IS_REQUEST,
     KIND_CODES,
-    NAMED_ONLY,
-    PROBABLE,
-    RULED_OUT,
-    UNKNOWN_KIND,
-    Dim,
-    Outcome,
-    outcome_of_status,
 )
-from storage.packing import pack_id, pack_payload, request_id_in
-from storage.writing.details import Details, details_of
-from storage.writing.keys import KeyBook, check_instant, check_integer, check_text
+from storage.engine import Connection
+from storage.packing import MAX_PAYLOAD_BYTES, is_request_id, pack_id, pack_payload
+from storage.writing.alike import AlikeBook, Prepared
+from storage.writing.crowds import Crowds
+from storage.writing.details import details_of
+from storage.writing.keys import KeyBook, check_instant, check_text
 from storage.writing.places import PlaceBook
 
 MAX_TYPES = 5_000
@@ -40,8 +30,9 @@ _DETAIL_COLUMNS = 13
 _ADD_EVENT = f"INSERT INTO events VALUES ({', '.join('?' * _EVENT_COLUMNS)})"
 _ADD_DETAILS = f"INSERT INTO event_details VALUES ({', '.join('?' * _DETAIL_COLUMNS)})"
 _ADD_BLOCK = (
-    "INSERT INTO event_blocks VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n,"
-    " min_at_ms = min(min_at_ms, excluded.min_at_ms), max_at_ms = max(max_at_ms, excluded.max_at_ms)"
+    "INSERT INTO event_blocks VALUES (?, ?, ?, ?) ON CONFLICT (block) DO UPDATE SET"
+    " n = event_blocks.n + excluded.n, min_at_ms = min(event_blocks.min_at_ms, excluded.min_at_ms),"
+    " max_at_ms = max(event_blocks.max_at_ms, excluded.max_at_ms)"
 )
 _AT_MS, _TYPE_ID = 4, 3
 """Places in a row of `events`."""
@@ -58,68 +49,23 @@ class _Entry(msgspec.Struct):
 _ENTRY = msgspec.json.Decoder(_Entry)
 
 
-class Prepared(msgspec.Struct, gc=False):
-    """One event, every word replaced by its number."""
-
-    kind: int
-    type_id: int
-    at_ms: int
-    lag_ms: int
-    flags: int
-    certainty: int
-    is_exact: bool
-    source: int
-    combo_keys: tuple[int, int, int, int, int, int]
-    """consumer, ip, service, route, node, limit"""
-    status: int | None
-    evidence: int | None
-    consumer_name: int | None
-    service_name: int | None
-    route_name: int | None
-    request_id: str | None
-    entity_type: int
-    is_violation: bool
-    """Whether it says that a limit refused, surely or probably."""
-    is_open: bool
-    """Whether the plugins of its route may tell more than the entry did."""
-    payload: bytes | str | None
-    details: Details | None
-
-    @property
-    def is_request(self) -> bool:
-        """Whether it is one request, which then counts in the traffic totals too."""
-        return bool(self.flags & IS_REQUEST)
-
-    def set_aside(self) -> None:
-        """Its request was counted as traffic already."""
-        self.flags |= ASIDE
-
-
-def outcome_of(certainty: int, flags: int, status: int | None) -> int | None:
-    """How an event counts in the totals; None when it does not."""
-    is_new_request = flags & IS_REQUEST and not flags & ASIDE
-    if certainty == CERTAIN:
-        return Outcome.LIMITED if is_new_request else Outcome.LIMITED_ASIDE
-    if certainty == PROBABLE:
-        return Outcome.PROBABLE if is_new_request else Outcome.PROBABLE_ASIDE
-    return outcome_of_status(status or 0) if is_new_request else None
-
-
 class EventRows:
     """Gathers the rows of one transaction."""
 
-    def __init__(self, connection: sqlite3.Connection, keys: KeyBook, places: PlaceBook) -> None:
+    def __init__(self, connection: Connection, keys: KeyBook, places: PlaceBook, crowds: Crowds) -> None:
         self._connection = connection
         self._keys = keys
-        self._places = places
+        self._alike = AlikeBook(keys, places, crowds)
         self._types: dict[tuple[str, str], int] = {}
         self._type_counts: Counter[int] = Counter()
         self.last_seq = 0
         self._waiting: list[tuple[Any, ...]] = []
         self._details: list[tuple[Any, ...]] = []
-        self._payloads: list[tuple[int, bytes | str]] = []
+        self._payloads: list[tuple[int, bytes]] = []
         self._judgements: list[tuple[Any, ...]] = []
-        self._new_ids: set[bytes | str] = set()
+        self._new_ids: set[bytes] = set()
+        self._asked: set[bytes] = set()
+        self._foreseen: set[bytes] = set()
 
     def forget(self) -> None:
         """Drop what waits and everything remembered."""
@@ -130,87 +76,69 @@ class EventRows:
         self._payloads.clear()
         self._judgements.clear()
         self._new_ids.clear()
+        self._asked.clear()
+        self._foreseen.clear()
 
-    def known_ids(self, packed_ids: Iterable[bytes | str | None]) -> set[bytes | str | None]:
+    def foresee(self, ids: Iterable[bytes], known: Iterable[bytes]) -> None:
+        """In this transaction these ids will be asked for, and of them some are stored: no need to look."""
+        self._asked.update(ids)
+        self._foreseen.update(known)
+
+    def known_ids(self, packed_ids: Iterable[bytes | None]) -> set[bytes | None]:
         """Which of these are stored already, or gathered in this transaction."""
         ids = list({packed for packed in packed_ids if packed is not None})
-        known: set[bytes | str | None] = set(self._new_ids.intersection(ids))
-        for start in range(0, len(ids), _CHUNK):
-            part = ids[start : start + _CHUNK]
+        known: set[bytes | None] = set(self._new_ids.intersection(ids))
+        known |= self._foreseen.intersection(ids)
+        unasked = [packed for packed in ids if packed not in self._asked]
+        for start in range(0, len(unasked), _CHUNK):
+            part = unasked[start : start + _CHUNK]
             marks = ", ".join("?" * len(part))
             rows = self._connection.execute(f"SELECT id FROM events WHERE id IN ({marks})", part)
             known.update(row[0] for row in rows)
         return known
 
-    def prepare(self, event: Event, source: int, received_ms: int) -> Prepared:
+    def prepare(self, event: Event, packed_id: bytes, source: int, received_ms: int) -> Prepared:
         """Make the rows of an event; nothing is gathered yet.
 
         Raises:
             ValueError: It cannot be stored; also `TypeError` and `AttributeError` for values of a wrong type.
         """
-        keys, at_ms = self._keys, event.at_ms
+        at_ms, payload = event.at_ms, event.payload
         check_instant(at_ms, "at_ms")
-        if event.status is not None:
-            check_integer(event.status, "status")
-        place = self._places.of(event)
-        certainty = CERTAINTY_CODES.get(event.certainty, 0)
-        flags = IS_REQUEST if event.is_request else 0
-        if event.at_suspect:
-            flags |= AT_SUSPECT
-        if place.is_bare:
-            flags |= NAMED_ONLY
-        is_exact = bool(event.exact)
+        alike = self._alike.of(event, self._type(event.kind, event.event), source)
+        if payload is not None or alike.is_rest or alike.is_other:
+            words = _words_of(event)
+            if alike.is_rest or alike.is_other:
+                payload = named_in_full(event)
+                if alike.is_other:
+                    words = _without_consumer(words)
+            payload = None if payload is None else pack_payload(payload, words)
         return Prepared(
-            KIND_CODES.get(event.kind, UNKNOWN_KIND),
-            self._type(event.kind, event.event),
+            alike,
             at_ms,
             received_ms - at_ms,
-            flags,
-            certainty,
-            is_exact,
-            source,
-            (
-                place.consumer,
-                keys.key(Dim.IP, event.ip),
-                place.service,
-                place.route,
-                place.node,
-                keys.limit(event.limit_name, event.limit_value, event.window_s),
-            ),
-            event.status,
-            None if event.evidence is None else keys.key(Dim.TEXT, event.evidence),
-            place.consumer_name,
-            place.service_name,
-            place.route_name,
-            _extra_request_id(event),
-            0 if event.entity_type is None else keys.key(Dim.TEXT, event.entity_type),
-            certainty in {CERTAIN, PROBABLE},
-            certainty in {PROBABLE, RULED_OUT}
-            and is_exact
-            and bool(flags & IS_REQUEST)
-            and event.status is not None,
-            None if event.payload is None else pack_payload(event.payload, _words_of(event)),
-            details_of(event, keys),
+            _extra_request_id(event, packed_id),
+            payload,
+            details_of(event, self._keys),
         )
 
-    def add(self, packed_id: bytes | str, ready: Prepared, *, counted: bool, answer_bytes: int | None) -> int:
+    def add(self, packed_id: bytes, ready: Prepared, *, counted: bool, answer_bytes: int | None) -> int:
         """Gather an event's rows; returns its arrival number."""
         self.last_seq = seq = self.last_seq + 1
         self._new_ids.add(packed_id)
-        consumer, ip, service, route, node, limit = ready.combo_keys
+        alike = ready.alike
         self._waiting.append(
-            (seq, packed_id, ready.kind, ready.type_id, ready.at_ms, ready.lag_ms, ready.flags,
-             not ready.is_exact, counted, ready.certainty, ready.source, node, consumer, ip, service, route,
-             limit, ready.status, ready.evidence, ready.consumer_name, ready.service_name, ready.route_name,
-             ready.request_id)
+            (seq, packed_id, alike.kind, alike.type_id, ready.at_ms, ready.lag_ms, ready.flags,
+             not alike.is_exact, counted, *alike.columns, ready.request_id)
         )  # fmt: skip
         if ready.details is not None:
             self._details.append((seq, *ready.details))
         if ready.payload is not None:
             self._payloads.append((seq, ready.payload))
-        if ready.is_open:
+        if alike.is_open:
+            limit = alike.combo_keys[5]
             self._judgements.append(
-                (seq, ready.at_ms, ready.certainty, ready.status, answer_bytes, limit, ready.evidence)
+                (seq, ready.at_ms, alike.certainty, alike.status, answer_bytes, limit, alike.evidence)
             )
         return seq
 
@@ -240,6 +168,8 @@ class EventRows:
         """Write what is left, and add to how many there were ever of each kind and event."""
         self.flush()
         self._new_ids.clear()
+        self._asked.clear()
+        self._foreseen.clear()
         self._connection.executemany(
             "UPDATE event_types SET n = n + ? WHERE type_id = ?",
             [(n, type_id) for type_id, n in self._type_counts.items()],
@@ -265,13 +195,13 @@ class EventRows:
             row = self._connection.execute(select, (kind, event)).fetchone()
             if row is not None:
                 return int(row[0])
-        cursor = self._connection.execute(
-            "INSERT INTO event_types (kind, event, n) VALUES (?, ?, 0)", (kind, event)
-        )
-        return cursor.lastrowid or 0
+        (number,) = self._connection.execute(
+            "INSERT INTO event_types (kind, event, n) VALUES (?, ?, 0) RETURNING type_id", (kind, event)
+        ).fetchone()
+        return int(number)
 
 
-def try_pack(event_id: Any) -> bytes | str | None:
+def try_pack(event_id: Any) -> bytes | None:
     """The packed id; None when it cannot be stored."""
     try:
         check_text(event_id)
@@ -298,9 +228,40 @@ def _words_of(event: Event) -> tuple[str | None, ...]:
     return (event.request_id, event.consumer_id, event.service_id, event.route_id)
 
 
-def _extra_request_id(event: Event) -> str | None:
+def _without_consumer(words: tuple[str | None, ...]) -> tuple[str | None, ...]:
+    """The column does not hold the id of a consumer that is not told apart: the payload keeps it."""
+    return tuple(None if place == 1 else word for place, word in enumerate(words))
+
+
+def named_in_full(event: Event) -> bytes | None:
+    """A payload that says who it was, for an event whose columns do not tell that apart.
+
+    The entry of a log does already; anything else is kept inside one that does. Payloads are where old
+    addresses are looked for when they become pseudonyms, and when somebody is erased.
+    """
+    payload = event.payload
+    names = {"consumer": event.consumer, "consumer_id": event.consumer_id, "ip": event.ip}
+    told = {name: value for name, value in names.items() if value is not None}
+    if payload is not None and all(msgspec.json.encode(value) in payload for value in told.values()):
+        return payload
+    made = msgspec.json.encode({"not_told_apart": told, "payload": _as_it_came(payload)})
+    return payload if len(made) > MAX_PAYLOAD_BYTES else made
+
+
+def _as_it_came(payload: bytes | None) -> msgspec.Raw | str | None:
+    """A payload inside another: JSON as it is, anything else as text."""
+    if payload is None:
+        return None
+    try:
+        msgspec.json.decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return payload.decode("utf-8", "backslashreplace")
+    return msgspec.Raw(payload)
+
+
+def _extra_request_id(event: Event, packed_id: bytes) -> str | None:
     """The request id where the event's own id does not hold it."""
-    if event.request_id is None or event.request_id == request_id_in(event.id):
+    if event.request_id is None or (is_request_id(packed_id) and event.id[8:] == event.request_id):
         return None
     check_text(event.request_id)
     return event.request_id

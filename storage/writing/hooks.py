@@ -7,10 +7,10 @@ says nothing new: it is kept, and does not count.
 
 from __future__ import annotations
 
-import sqlite3
-
 from storage.codes import BLOCK_BITS, CERTAIN, NONE_KEY, PROBABLE
-from storage.writing.event_rows import EventRows, Prepared, outcome_of
+from storage.engine import Connection
+from storage.writing.alike import Prepared, outcome_of
+from storage.writing.event_rows import EventRows
 from storage.writing.rollups import Rollups
 
 NEAR_MS = 10_000
@@ -32,7 +32,7 @@ WHERE inexact = 1 AND at_ms BETWEEN ? AND ? AND certainty IN (1, 2)
 class HookBook:
     """Decides, whenever an exact or an inexact violation comes or goes."""
 
-    def __init__(self, connection: sqlite3.Connection, rows: EventRows, rollups: Rollups) -> None:
+    def __init__(self, connection: Connection, rows: EventRows, rollups: Rollups) -> None:
         self._connection = connection
         self._rows = rows
         self._rollups = rollups
@@ -44,12 +44,13 @@ class HookBook:
 
     def counts(self, event: Prepared) -> bool:
         """Whether a violation counts, before it is added."""
-        if not event.is_violation:
+        alike = event.alike
+        if not alike.is_violation:
             return False
-        if event.is_exact:
+        if alike.is_exact:
             return True
         self._has_inexact = True
-        consumer, ip, service = event.combo_keys[:3]
+        consumer, ip, service = alike.combo_keys[:3]
         self._rows.flush()
         return not self._has_exact(event.at_ms, consumer, ip, service)
 

@@ -10,12 +10,13 @@ import contextlib
 from collections.abc import Sequence
 
 from domain.events import Decoded, EntitySeen, Event
+from domain.request_marks import mark_of_request
 from storage.batches import Batch, Dead, SourceBeat, Written
-from storage.codes import META_EVENTS, Dim
+from storage.codes import META_EVENTS, META_FOLDED, META_FOLDED_CONSUMERS, Dim
+from storage.writing.alike import Prepared
 from storage.writing.books import Books
-from storage.writing.event_rows import Prepared, answer_bytes_in, outcome_of, try_pack
+from storage.writing.event_rows import answer_bytes_in, try_pack
 from storage.writing.nodes import OWN_SOURCE
-from storage.writing.resends import mark_of_request
 from storage.writing.sources import clean
 
 POISON = (ValueError, TypeError, AttributeError, OverflowError, RecursionError)
@@ -111,7 +112,7 @@ class Intake:
             try:
                 if packed is None:
                     raise ValueError("the id cannot be stored")
-                ready = books.rows.prepare(event, source, batch.received_ms)
+                ready = books.rows.prepare(event, packed, source, batch.received_ms)
                 if not (is_own or self._is_news(event)):
                     written.duplicates += 1
                     continue
@@ -126,7 +127,7 @@ class Intake:
     def _is_news(self, event: Event) -> bool:
         return self._books.nodes.is_news(event) and self._books.targets.is_news(event)
 
-    def _add(self, packed: bytes | str, ready: Prepared, event: Event, written: Written) -> None:
+    def _add(self, packed: bytes, ready: Prepared, event: Event, written: Written) -> None:
         books = self._books
         if ready.is_request and event.request_id is not None:
             mark = mark_of_request(event.request_id)
@@ -134,19 +135,24 @@ class Intake:
                 ready.set_aside()
             else:
                 books.resends.add(mark)
+        alike, at_ms = ready.alike, ready.at_ms
         counted = books.hooks.counts(ready)
-        answer_bytes = answer_bytes_in(event.payload) if ready.is_open else None
+        answer_bytes = answer_bytes_in(event.payload) if alike.is_open else None
         books.rows.add(packed, ready, counted=counted, answer_bytes=answer_bytes)
-        combo_keys, at_ms = ready.combo_keys, ready.at_ms
-        books.rollups.add_kind(at_ms, ready.type_id, ready.entity_type, combo_keys[4])
-        outcome = outcome_of(ready.certainty, ready.flags, ready.status)
-        if outcome is not None and (counted or not ready.is_violation):
-            books.rollups.add(at_ms, (*combo_keys, outcome), 1)
-        if ready.is_violation and ready.is_exact:
+        combo_keys, combo = alike.combo_keys, ready.combo
+        books.rollups.add_kind(at_ms, alike.type_id, alike.entity_type, combo_keys[4])
+        if combo is not None and (counted or not alike.is_violation):
+            books.rollups.add(at_ms, combo, 1)
+        if alike.is_violation and alike.is_exact:
             books.hooks.changed(at_ms, combo_keys[0], combo_keys[1], combo_keys[2])
         written.events += 1
         written.violations += counted
-        books.sources.counters[META_EVENTS] += 1
+        counters = books.sources.counters
+        counters[META_EVENTS] += 1
+        if alike.is_rest:
+            counters[META_FOLDED] += 1
+        if alike.is_other:
+            counters[META_FOLDED_CONSUMERS] += 1
 
     def _refuse(self, batch: Batch, written: Written, why: str, raw: bytes | str) -> None:
         if isinstance(raw, str):

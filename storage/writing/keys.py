@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections import Counter
 
 from storage.codes import NONE_KEY, OTHER_KEY, Dim
-from storage.packing import limit_token, prefix_of, sort_bytes
+from storage.engine import Connection
+from storage.packing import address_range, limit_token, prefix_of, sort_bytes
 
 MAX_CACHED = 30_000
 """About 6 MB. When full the older half goes; a miss costs one index look-up, about 3 us."""
@@ -25,7 +25,7 @@ class KeyBook:
         connection: The writer's; new words are inserted in the transaction that is open.
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._keys: dict[tuple[int, str], int] = {}
         self._prefixes: dict[int, int] = {}
@@ -68,18 +68,32 @@ class KeyBook:
 
     def add(self, dim: int, value: str, *, name: str | None = None, is_name: bool = False) -> int:
         """Give a word that has none its number."""
-        cursor = self._connection.execute(
-            "INSERT INTO keys (dim, value, is_name, first_name, ip_sort) VALUES (?, ?, ?, ?, ?)",
+        (key,) = self._connection.execute(
+            "INSERT INTO keys (dim, value, is_name, first_name, ip_sort) VALUES (?, ?, ?, ?, ?)"
+            " RETURNING key_id",
             (dim, value, is_name, name, sort_bytes(value) if dim == Dim.IP else None),
-        )
+        ).fetchone()
         self.added[dim] += 1
-        return self._remember(dim, value, cursor.lastrowid or 0)
+        return self._remember(dim, value, key)
+
+    def add_rest(self, prefix: str) -> int:
+        """Give the addresses of a prefix that are not told apart their number: one word among addresses.
+
+        It stands where the prefix begins, so that a filter by a range around it finds it. No address has a
+        name but these: by that they are told from addresses.
+        """
+        found = address_range(prefix)
+        (key,) = self._connection.execute(
+            "INSERT INTO keys (dim, value, is_name, name, ip_sort) VALUES (?, ?, 0, ?, ?) RETURNING key_id",
+            (Dim.IP, prefix, f"rest of {prefix}", None if found is None else found[0]),
+        ).fetchone()
+        return self._remember(Dim.IP, prefix, key)
 
     def prefix(self, address: str | None, ip_key: int) -> int:
         """The number of an address's prefix; folded and missing addresses have none of their own."""
         if ip_key in {NONE_KEY, OTHER_KEY} or address is None:
             return ip_key
-        return self.key(Dim.PREFIX, prefix_of(address))
+        return self.key(Dim.PREFIX, address if "/" in address else prefix_of(address))
 
     def prefix_of_key(self, ip_key: int) -> int:
         """The number of the prefix of an address that has a number."""
@@ -121,7 +135,7 @@ class KeyBook:
         for spelling in (token, f"{token} ({window_s} s)"):
             key = self.key(Dim.LIMIT, spelling)
             self._connection.execute(
-                "INSERT OR IGNORE INTO limits VALUES (?, ?, ?, ?)", (key, name, value, window_s)
+                "INSERT INTO limits VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", (key, name, value, window_s)
             )
             held = self._connection.execute(
                 "SELECT limit_name, limit_value, window_s FROM limits WHERE key_id = ?", (key,)

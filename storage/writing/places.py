@@ -6,11 +6,14 @@ and the bookkeeping of names took 8 us an event, with it 1 us.
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from domain.events import Event, Traffic
 from domain.windows import MINUTE_MS
-from storage.codes import Dim
+from storage.codes import NONE_KEY, OTHER_KEY, Dim
+from storage.writing.crowds import Crowds
 from storage.writing.entities import EntityBook
 from storage.writing.rollups import Combo
 
@@ -35,13 +38,16 @@ class Place(msgspec.Struct, eq=False):
     names_version: int
     outcomes: dict[tuple[str | None, int, bool], Combo] = msgspec.field(default_factory=dict)
     """(address, status, whether the upstream limited) -> how a request counts."""
+    alike: dict[tuple[object, ...], Any] = msgspec.field(default_factory=dict)
+    """What else events here have in common: `storage.writing.alike` keeps it."""
 
 
 class PlaceBook:
     """Remembers places for as long as no name changes."""
 
-    def __init__(self, entities: EntityBook) -> None:
+    def __init__(self, entities: EntityBook, crowds: Crowds) -> None:
         self._entities = entities
+        self._crowds = crowds
         self._places: dict[tuple[object, ...], Place] = {}
 
     def forget(self) -> None:
@@ -75,7 +81,7 @@ class PlaceBook:
         place = self._work_out(item)
         if len(self._places) >= MAX_CACHED:
             self._places.clear()
-        if not self._may_return(item):
+        if not self._may_return(item) and place.consumer != OTHER_KEY:
             self._places[what] = place
         return place
 
@@ -87,9 +93,24 @@ class PlaceBook:
             or is_deleted(Dim.ROUTE, item.route_id)
         )
 
+    def _consumer(
+        self, consumer_id: str | None, name: str | None, at_ms: int
+    ) -> tuple[int, int | None, bool]:
+        """As `EntityBook.who`; `OTHER_KEY` where there are too many to be told apart."""
+        told = consumer_id if consumer_id is not None else name
+        if told is None:
+            return NONE_KEY, None, False
+        key = self._entities.find(Dim.CONSUMER, consumer_id, name)
+        if not self._crowds.admits(Dim.CONSUMER, key, told, at_ms):
+            return OTHER_KEY, None, False
+        found = self._entities.who(Dim.CONSUMER, consumer_id, name, at_ms)
+        if key is None:
+            self._crowds.joined(Dim.CONSUMER, found[0], at_ms)
+        return found
+
     def _work_out(self, item: Event | Traffic) -> Place:
         who, at_ms = self._entities.who, item.at_ms
-        consumer, consumer_name, is_bare = who(Dim.CONSUMER, item.consumer_id, item.consumer, at_ms)
+        consumer, consumer_name, is_bare = self._consumer(item.consumer_id, item.consumer, at_ms)
         service, service_name, _ = who(Dim.SERVICE, item.service_id, item.service, at_ms)
         route, route_name, _ = who(Dim.ROUTE, item.route_id, item.route, at_ms)
         node = self._entities.node(item.node)

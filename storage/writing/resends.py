@@ -9,7 +9,6 @@ as a set they took 70. Looking one up compares about 16 numbers, 0.5 us.
 
 from __future__ import annotations
 
-import hashlib
 from array import array
 from collections import deque
 
@@ -18,12 +17,6 @@ from storage.engine import Connection
 MOST_BUCKETS = 65_536
 PER_BUCKET = 16
 """Marks in a bucket when the memory is as full as it should be; it may hold twice as many."""
-
-
-def mark_of_request(request_id: str) -> int:
-    """The mark that a log entry with this request id has (collector/wire/fields.py `fingerprint`)."""
-    digest = hashlib.blake2b(request_id.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-    return int.from_bytes(digest, "big", signed=True)
 
 
 class ResendMemory:

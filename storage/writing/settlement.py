@@ -6,14 +6,14 @@ order in which plugins became known. `meta.judged_seq` says how far everything i
 
 from __future__ import annotations
 
-import sqlite3
 from typing import NamedTuple
 
 from domain.events import Certainty
 from domain.plugins import plugins_in_force
 from domain.violations import Judgement, settle
 from storage.codes import BLOCK_BITS, CERTAIN, CERTAINTIES, CERTAINTY_CODES, FIRST_KEY, PROBABLE, Dim
-from storage.writing.event_rows import outcome_of
+from storage.engine import Connection
+from storage.writing.alike import outcome_of
 from storage.writing.hooks import HookBook
 from storage.writing.keys import KeyBook
 from storage.writing.plugins import PluginBook
@@ -54,7 +54,7 @@ class Settlement:
 
     def __init__(
         self,
-        connection: sqlite3.Connection,
+        connection: Connection,
         keys: KeyBook,
         plugins: PluginBook,
         rollups: Rollups,
@@ -99,7 +99,8 @@ class Settlement:
         changed = sum(self._apply(row, self._verdict(row)) for row in rows)
         (last,) = self._connection.execute("SELECT coalesce(max(seq), 0) FROM judgements").fetchone()
         self._connection.execute(
-            "INSERT INTO meta VALUES ('judged_seq', ?) ON CONFLICT DO UPDATE SET value = excluded.value",
+            "INSERT INTO meta VALUES ('judged_seq', ?)"
+            " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
             (rows[-1].seq if rows else last,),
         )
         return changed
@@ -132,7 +133,7 @@ class Settlement:
             return None
         if key not in self._ids:
             row = self._connection.execute(
-                "SELECT CASE WHEN k.is_name THEN s.value ELSE k.value END"
+                "SELECT CASE WHEN k.is_name = 1 THEN s.value ELSE k.value END"
                 " FROM keys k LEFT JOIN keys s ON s.key_id = k.same_as WHERE k.key_id = ?",
                 (key,),
             ).fetchone()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections import OrderedDict
 
 from domain.events import Traffic
 from domain.windows import MINUTE_MS
 from storage.codes import NONE_KEY, OTHER_KEY, Dim, outcome_of_status
-from storage.writing.keys import KeyBook, check_instant, check_integer
+from storage.engine import Connection
+from storage.writing.crowds import Crowds
+from storage.writing.keys import KeyBook, check_instant, check_integer, check_text
 from storage.writing.places import Place, PlaceBook
 from storage.writing.resends import ResendMemory
 from storage.writing.rollups import Combo, Rollups
@@ -25,16 +26,18 @@ class TrafficFolder:
     """Folds requests into the totals of the transaction that is open.
 
     Args:
-        most_addresses: Addresses told apart per minute; the rest count under `~other`.
+        crowds: Takes in those that are not told apart.
+        most_addresses: Addresses told apart per minute; the rest count by their prefix.
     """
 
     def __init__(
         self,
-        connection: sqlite3.Connection,
+        connection: Connection,
         keys: KeyBook,
         places: PlaceBook,
         rollups: Rollups,
         resends: ResendMemory,
+        crowds: Crowds,
         most_addresses: int,
     ) -> None:
         self._connection = connection
@@ -42,11 +45,13 @@ class TrafficFolder:
         self._places = places
         self._rollups = rollups
         self._resends = resends
+        self._crowds = crowds
         self._most_addresses = most_addresses
         self._addresses: OrderedDict[int, set[str]] = OrderedDict()
         self._kept = 0
         self.folded = 0
         """Requests of this transaction whose address was not told apart."""
+        self.folded_consumers = 0
 
     def forget(self) -> None:
         """Drop everything remembered: it may have been rolled back."""
@@ -55,7 +60,7 @@ class TrafficFolder:
 
     def finish(self) -> None:
         """The transaction is over."""
-        self.folded = 0
+        self.folded = self.folded_consumers = 0
 
     def fold(self, traffic: Traffic) -> int:
         """Count one item; returns how many requests were new (0 when it came before).
@@ -82,8 +87,10 @@ class TrafficFolder:
             self._kept += 1
         self._rollups.add(at_ms, combo, count)
         self._resends.add(mark)
-        if combo[1] == OTHER_KEY:
+        if self._crowds.is_rest(combo[1]):
             self.folded += count
+        if combo[0] == OTHER_KEY:
+            self.folded_consumers += count
         return count
 
     def _combo(self, place: Place, traffic: Traffic) -> Combo:
@@ -103,7 +110,8 @@ class TrafficFolder:
         seen = self._seen_in(at_ms // MINUTE_MS)
         if ip not in seen:
             if len(seen) >= self._most_addresses:
-                return OTHER_KEY
+                check_text(ip)
+                return self._crowds.rest_of(ip, at_ms)
             seen.add(ip)
         return self._keys.key(Dim.IP, ip)
 

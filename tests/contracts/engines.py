@@ -51,7 +51,7 @@ def sqlite(folder: Path, settings: Settings = SETTINGS) -> Iterator[tuple[Store,
 @contextlib.contextmanager
 def postgres(_folder: Path, settings: Settings = SETTINGS) -> Iterator[tuple[Store, Reader]]:
     """A database of a real server."""
-    from tests.postgres import drop_database, fresh_database  # noqa: PLC0415 - other tests need no psycopg
+    from tests.postgres import fresh_database, give_back  # noqa: PLC0415 - other tests need no psycopg
 
     url = fresh_database()
     store, reader = open_store(url, settings), open_reader(url, DEADLINE_MS)
@@ -60,7 +60,7 @@ def postgres(_folder: Path, settings: Settings = SETTINGS) -> Iterator[tuple[Sto
     finally:
         reader.close()
         store.close()
-        drop_database(url)
+        give_back(url)
 
 
 ENGINES: dict[str, Engine] = {"sqlite": sqlite, "postgres": postgres}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -153,16 +154,54 @@ def test_reports_that_drop_repeats_make_a_lower_bound_where_they_count(opened: O
     assert not opened.reader.totals(HOUR, only(Dimension.CONSUMER, "acme")).at_least
 
 
-def test_addresses_that_were_not_told_apart_stand_under_other(engine: Engine, tmp_path: Any) -> None:
-    few = type(SETTINGS)(
-        **{name: getattr(SETTINGS, name) for name in SETTINGS.__slots__} | {"max_addresses_per_minute": 1}
-    )
+def test_addresses_that_were_not_told_apart_stand_under_the_rest_of_their_prefix(
+    engine: Engine, tmp_path: Any
+) -> None:
+    few = dataclasses.replace(SETTINGS, max_addresses_per_minute=1)
     with engine(tmp_path, few) as (store, reader):
         put(store, request(1, ip="10.0.0.1"), request(2, ip="10.0.0.2"), refusal(ip="10.0.0.3"))
 
-        rows = {row.token: row.requests for row in reader.breakdown(Dimension.IP, HOUR, NOTHING)}
+        rows = {row.label: row for row in reader.breakdown(Dimension.IP, HOUR, NOTHING)}
 
-        assert rows == {"10.0.0.1": 1, "~other": 1, "10.0.0.3": 1}
-        assert reader.totals(HOUR, only(Dimension.IP, "~other")).requests == 1
+        assert {label: row.requests for label, row in rows.items()} == {
+            "10.0.0.1": 1,
+            "rest of 10.0.0.0/24": 1,
+            "10.0.0.3": 1,
+        }
+        rest = only(Dimension.IP, rows["rest of 10.0.0.0/24"].token)
+        assert reader.totals(HOUR, rest).requests == 1
+        assert reader.totals(HOUR, only(Dimension.IP, "10.0.0.0/24")).requests == 3
         assert reader.health().folded == 1
         assert not reader.top(Dimension.IP, HOUR, NOTHING).at_least
+
+
+def test_more_names_than_are_told_apart_are_counted_and_said(engine: Engine, tmp_path: Any) -> None:
+    """Two new consumers and two new addresses a minute keep their names here; ten of each come."""
+    few = dataclasses.replace(SETTINGS, max_names_per_minute=8)
+    with engine(tmp_path, few) as (store, reader):
+        put(
+            store,
+            *(
+                refusal(n, ip=f"10.0.{n // 5}.{n}", consumer_id=f"c-{n}", consumer=f"name-{n}")
+                for n in range(10)
+            ),
+        )
+
+        totals, top = reader.totals(HOUR, NOTHING), reader.top(Dimension.IP, HOUR, NOTHING)
+        rows = {row.label: row.violations for row in top.rows}
+        consumers = reader.top(Dimension.CONSUMER, HOUR, NOTHING)
+
+        assert totals.violations == 10
+        assert (totals.addresses, totals.addresses_folded) == (2, True)
+        assert (totals.consumers, totals.consumers_folded) == (2, True)
+        assert rows == {"10.0.0.0": 1, "10.0.0.1": 1, "rest of 10.0.0.0/24": 3, "rest of 10.0.1.0/24": 5}
+        assert (top.distinct, top.at_least, top.rest) == (2, True, 0)
+        assert (consumers.distinct, consumers.at_least, consumers.rest) == (2, True, 8)
+        assert reader.totals(HOUR, only(Dimension.IP, "10.0.0.0/24")).violations == 5
+        assert reader.totals(HOUR, only(Dimension.CONSUMER, "~other")).violations == 8
+        health = reader.health()
+        assert (health.folded, health.folded_consumers) == (8, 8)
+        assert [(crowd.dimension, crowd.about) for crowd in health.crowds] == [
+            (Dimension.CONSUMER, 8),
+            (Dimension.IP, 8),
+        ]

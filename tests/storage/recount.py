@@ -47,7 +47,7 @@ def counted_anew(path: Path | Connection, requests: Iterable[Traffic]) -> dict[P
 
 
 def _prefix(address: str) -> str:
-    return prefix_of(address) or (address if address == "~other" else NOTHING)
+    return prefix_of(address) or (address if address == "~other" or "/" in address else NOTHING)
 
 
 def _status_measure(status: int, *, upstream_limited: bool) -> list[str]:

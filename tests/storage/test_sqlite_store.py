@@ -11,10 +11,10 @@ import pytest
 
 from domain.errors import StoreBusy, StoreCorrupt, StoreForeign
 from domain.events import Decoded, EntitySeen, Quarantined
+from domain.request_marks import mark_of_request
 from storage.batches import CollectorStatus, Gap, SourceBeat
 from storage.packing import unpack_raw
 from storage.sqlite_store import SqliteStore
-from storage.writing.resends import mark_of_request
 from tests.storage.filling import (
     NOW_MS,
     SETTINGS,

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collector.wire.fields import fingerprint
+from domain.request_marks import mark_of_request
 from storage.connection import open_writer
 from storage.schema import prepare
-from storage.writing.resends import ResendMemory, mark_of_request
+from storage.writing.resends import ResendMemory
 
 
 @pytest.fixture
@@ -95,9 +95,3 @@ def test_marks_take_little_memory(connection: sqlite3.Connection) -> None:
     tracemalloc.stop()
 
     assert held < 32_000 * 25
-
-
-def test_a_request_id_has_the_mark_that_its_log_entry_has() -> None:
-    assert mark_of_request("6f2a1e0b9d8c7f6a5b4c3d2e1f0a9b8c") == fingerprint(
-        b"6f2a1e0b9d8c7f6a5b4c3d2e1f0a9b8c"
-    )

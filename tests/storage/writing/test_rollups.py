@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from domain.events import Event, PluginSeen, Traffic
-from storage.writing.resends import mark_of_request
+from domain.request_marks import mark_of_request
 from tests.storage.filling import NOW_MS, batch, one, opened, plugin, put, refusal, request, rows
 from tests.storage.recount import counted_anew, kinds_anew, stored_activity, stored_cells, stored_kinds
 
