@@ -27,7 +27,7 @@ class CursorBook:
         """Whether all of a batch was stored before; a part of one is told by the ids of its events."""
         if batch.epoch is None or batch.upto is None:
             return False
-        if batch.upto > self._sources.cursor(batch.source, batch.epoch):
+        if batch.upto > self._sources.acked(batch.source, batch.epoch):
             return False
         first = batch.upto if batch.first is None else batch.first
         return not self._holes(batch.source, batch.epoch, first, batch.upto)
@@ -37,7 +37,7 @@ class CursorBook:
         if batch.epoch is None or batch.upto is None:
             return
         source, epoch, upto, at_ms = batch.source, batch.epoch, batch.upto, batch.received_ms
-        cursor = self._sources.cursor(source, epoch)
+        cursor = self._sources.acked(source, epoch)
         first = cursor + 1 if batch.first is None else batch.first
         if is_loss(batch):
             if upto > cursor:

@@ -26,6 +26,30 @@ def clean(text: str | None) -> str | None:
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
+class _Heard:
+    """What one transaction heard from a sender."""
+
+    def __init__(self, first_ms: int) -> None:
+        self.first_ms = self.last_ms = first_ms
+        self._way: str | None = None
+        self._connected: int | None = None
+        self._acked: int | None = None
+        self._counts = [0] * 5
+
+    def add(self, batch: Batch, written: Written, gaps: int) -> None:
+        """Take in one batch."""
+        self._way = clean(batch.way)
+        self._connected = 1 if batch.way in _WAYS_THAT_CONNECT else None
+        self.last_ms = max(self.last_ms, batch.received_ms)
+        new = (written.events, written.traffic, written.duplicates, written.quarantined, gaps)
+        self._counts = [sum(pair) for pair in zip(self._counts, new, strict=True)]
+        self._acked = self._acked if batch.upto is None else batch.upto
+
+    def row(self) -> tuple[object, ...]:
+        """The columns of `sources` after its name."""
+        return (self._way, self._connected, self.first_ms, self.last_ms, *self._counts, self._acked)
+
+
 class SourceBook:
     """Rows about senders, in the transaction that is open."""
 
@@ -33,10 +57,23 @@ class SourceBook:
         self._connection = connection
         self.counters: Counter[str] = Counter()
         """What goes into `meta` when the transaction ends."""
+        self._acked: dict[tuple[str, str], int] = {}
+        self._moved: dict[tuple[str, str], int] = {}
+        self._heard: dict[str, _Heard] = {}
 
     def forget(self) -> None:
         """The transaction was rolled back."""
         self.counters.clear()
+        self._acked.clear()
+        self._moved.clear()
+        self._heard.clear()
+
+    def acked(self, source: str, epoch: str) -> int:
+        """The same as `cursor`, read once in a transaction."""
+        found = self._acked.get((source, epoch))
+        if found is None:
+            found = self._acked[source, epoch] = self.cursor(source, epoch)
+        return found
 
     def cursor(self, source: str, epoch: str) -> int:
         """The highest acknowledged number; 0 when there is none."""
@@ -46,12 +83,9 @@ class SourceBook:
         return row[0] if row else 0
 
     def advance(self, source: str, epoch: str, acked: int, now_ms: int) -> None:
-        """Move the cursor forward."""
-        self._connection.execute(
-            "INSERT INTO cursors VALUES (?, ?, ?, ?) ON CONFLICT (source, epoch) DO UPDATE"
-            " SET acked = max(cursors.acked, excluded.acked), moved_ms = excluded.moved_ms",
-            (clean(source), clean(epoch), acked, now_ms),
-        )
+        """Move the cursor forward; it is written when the transaction ends."""
+        self._acked[source, epoch] = max(acked, self.acked(source, epoch))
+        self._moved[source, epoch] = now_ms
 
     def quarantine(self, source: str, at_ms: int, why: str, raw: bytes) -> None:
         """Keep what could not be read."""
@@ -74,9 +108,17 @@ class SourceBook:
         return new
 
     def received(self, batch: Batch, written: Written, gaps: int) -> None:
-        """Add a batch to what is known of its sender."""
-        connected = 1 if batch.way in _WAYS_THAT_CONNECT else None
-        self._connection.execute(
+        """Add a batch to what is known of its sender; it is written when the transaction ends."""
+        source = clean(batch.source) or ""
+        heard = self._heard.get(source)
+        if heard is None:
+            heard = self._heard[source] = _Heard(batch.received_ms)
+        heard.add(batch, written, gaps)
+
+    def _write_heard(self) -> None:
+        if not self._heard:
+            return
+        self._connection.executemany(
             "INSERT INTO sources (source, way, connected, first_received_ms, last_received_ms,"
             " events, requests, duplicates, quarantined, gaps, acked)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -86,28 +128,18 @@ class SourceBook:
             " duplicates = sources.duplicates + excluded.duplicates,"
             " quarantined = sources.quarantined + excluded.quarantined,"
             " gaps = sources.gaps + excluded.gaps, acked = coalesce(excluded.acked, sources.acked)",
-            (
-                clean(batch.source),
-                clean(batch.way),
-                connected,
-                batch.received_ms,
-                batch.received_ms,
-                written.events,
-                written.traffic,
-                written.duplicates,
-                written.quarantined,
-                gaps,
-                batch.upto,
-            ),
+            [(source, *heard.row()) for source, heard in sorted(self._heard.items())],
         )
         self._connection.execute(
             "INSERT INTO meta VALUES (?, ?) ON CONFLICT (name) DO UPDATE"
             " SET value = max(meta.value, excluded.value)",
-            (META_LAST_RECEIVED, batch.received_ms),
+            (META_LAST_RECEIVED, max(heard.last_ms for heard in self._heard.values())),
         )
+        self._heard.clear()
 
     def beat(self, beat: SourceBeat) -> None:
         """Record a sign of life."""
+        self._write_heard()  # the newest word of its way of sending is the beat's
         self._connection.execute(
             "INSERT INTO sources (source, way, connected, peer, node_id, hostname, version,"
             " first_received_ms, last_beat_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -159,10 +191,21 @@ class SourceBook:
         self._connection.execute("DELETE FROM members WHERE beat_ms < ?", (member.beat_ms - MEMBER_MS,))
 
     def flush(self) -> None:
-        """Add the counters of this transaction to the stored ones."""
+        """Write what this transaction heard, and add its counters to the stored ones."""
+        self._write_heard()
+        self._connection.executemany(
+            "INSERT INTO cursors VALUES (?, ?, ?, ?) ON CONFLICT (source, epoch) DO UPDATE"
+            " SET acked = max(cursors.acked, excluded.acked), moved_ms = excluded.moved_ms",
+            [
+                (clean(source), clean(epoch), self._acked[source, epoch], now_ms)
+                for (source, epoch), now_ms in self._moved.items()
+            ],
+        )
+        self._moved.clear()
         self._connection.executemany(
             "INSERT INTO meta VALUES (?, ?)"
             " ON CONFLICT (name) DO UPDATE SET value = meta.value + excluded.value",
             [(name, n) for name, n in self.counters.items() if n],
         )
         self.counters.clear()
+        self._acked.clear()
