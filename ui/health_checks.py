@@ -10,6 +10,7 @@ import dataclasses
 from collections.abc import Iterator
 from enum import StrEnum
 
+from domain.filters import Dimension
 from domain.windows import DAY_MS, MINUTE_MS
 from settings import Settings
 from storage.batches import Gap
@@ -31,6 +32,8 @@ FORGOTTEN_SOURCE_MS = 7 * DAY_MS
 """A sender that has been away for so long is history and no trouble."""
 CLOCK_OFF_MS = 5_000
 FULL_SHARE = 0.9
+CROWD_OVER_MS = 10 * MINUTE_MS
+"""So long after the last name that was one too many it is the past."""
 
 
 class Severity(StrEnum):
@@ -259,17 +262,37 @@ def _clocks(checked: Checked) -> Iterator[Problem]:
 
 
 def _folded(checked: Checked) -> Iterator[Problem]:
-    if checked.health.folded:
+    folded = {Dimension.IP: checked.health.folded, Dimension.CONSUMER: checked.health.folded_consumers}
+    for crowd in checked.health.crowds:
+        many = words.PLURALS[crowd.dimension]
+        is_now = checked.now_ms - crowd.upto_ms < CROWD_OVER_MS
+        yield Problem(
+            severity=Severity.HIGH if is_now else Severity.NOTICE,
+            what=f"More {many} than are told apart"
+            + (": about " if is_now else f" until {words.ago(crowd.upto_ms, checked.now_ms)}: about ")
+            + f"{crowd.about:,} too many in the newest such minute, "
+            f"{words.counted(folded[crowd.dimension], 'request')} in all.",
+            so=f"Every total is whole. {_WHERE_FOLDED[crowd.dimension]} How many {many} there were is a "
+            "lower bound.",
+            do="A million new names within minutes are an attack or a mistake, not customers: see which "
+            "prefixes and routes they share. To name more of them, raise max_names_per_minute; the file "
+            "grows with it.",
+        )
+    if checked.health.folded and Dimension.IP not in {crowd.dimension for crowd in checked.health.crowds}:
         yield Problem(
             severity=Severity.NOTICE,
             what=f"{words.counted(checked.health.folded, 'request')} came from addresses that were not told "
             "apart.",
-            so="They count in every total, under Other among addresses; how many addresses there were is a "
-            "lower bound.",
+            so="They count in every total, by their /24 or /64; how many addresses there were is a lower "
+            "bound.",
             do="If you need them all, raise max_addresses_per_minute; the file grows with it.",
         )
 
 
+_WHERE_FOLDED = {
+    Dimension.IP: "Those too many count by their /24 or /64, as the rest of it.",
+    Dimension.CONSUMER: "Those too many count under Other; the events behind it say who they were.",
+}
 CHECKS = (_collector, _feed, _senders, _missing, _disk, _load, _clocks, _folded)
 
 

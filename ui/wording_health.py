@@ -35,8 +35,8 @@ AT_LEAST = (
 )
 UNKNOWN = "**Unknown** is never zero: it means that nobody told us. Zero means that somebody would have."
 FOLDED = (
-    "**Other** holds addresses beyond the number told apart per minute: they count in every total, under one "
-    "name. How many addresses there were is then a lower bound."
+    "**Rest of** a prefix, and **Other**, hold names beyond the number told apart per minute: they count in "
+    "every total, under one name. How many there were is then a lower bound."
 )
 DUPLICATES = (
     "**Duplicates** are normal: Kong repeats what it got no answer for, and two ways in may tell of the same "

@@ -13,6 +13,8 @@ from ui.wording import SINGULARS, count, per, span
 NOTHING_YET = "nothing had been received yet"
 NOTHING_SINCE = "nothing has been received since"
 NOTHING_HEARD = "nothing received in this span"
+TOO_MANY = "at least: too many to name"
+"""By a count of different names, where there were more than are told apart."""
 
 TOP_GROUPS = 5
 """Told apart in the main chart; the rest is Other."""

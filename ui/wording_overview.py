@@ -21,10 +21,13 @@ SORTS = {
 }
 """What the list can be sorted by, as it stands in the URL."""
 FOLDED = {
-    Dimension.CONSUMER: "Consumers are told apart without a bound.",
+    Dimension.CONSUMER: (
+        "Other: consumers beyond the number told apart per minute (setting max_names_per_minute). They are "
+        "counted, not named; the events behind them say who they were."
+    ),
     Dimension.IP: (
-        "Other: addresses beyond the number told apart per minute (setting max_addresses_per_minute). They "
-        "are counted, not named."
+        "Other: addresses beyond the number told apart per minute (settings max_names_per_minute and "
+        "max_addresses_per_minute), where even their prefixes were too many. They are counted, not named."
     ),
 }
 
@@ -53,7 +56,9 @@ def leading(
     if not totals.violations:
         among = f"None of the {nouns[1]} that the filters leave" if is_filtered else f"No {nouns[0]}"
         return f"{among} was refused {span}{'' if is_known else ', as far as we know'}."
-    who = words.counted(hit, *nouns, at_least=totals.at_least) + (" was" if hit == 1 else " were")
+    is_folded = totals.consumers_folded if dimension == Dimension.CONSUMER else totals.addresses_folded
+    at_least = totals.at_least or is_folded
+    who = words.counted(hit, *nouns, at_least=at_least) + (" was" if hit == 1 else " were")
     said = f"{who} refused {span}: {words.counted(totals.violations, 'violation', at_least=totals.at_least)}"
     if totals.requests:
         share = words.ratio(totals.violations, totals.requests)

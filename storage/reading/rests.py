@@ -5,9 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from domain.filters import Dimension
+from domain.windows import Window
 from storage.codes import DIM_OF, NONE_KEY, OTHER_KEY, Dim, meta_crowd, meta_crowd_from, meta_crowd_upto
 from storage.reading.arrays import IntArray
+from storage.reading.restriction import Restriction
 from storage.reading.snapshot import Snapshot
+from storage.reading.sums import MANY
 from storage.rows import Crowd
 
 MAX_RESTS = 50_000
@@ -39,6 +42,19 @@ def _read_rests(snapshot: Snapshot) -> IntArray:
             np.int64,
         ),
     )
+
+
+def may_miss_some(snapshot: Snapshot, restriction: Restriction, window: Window) -> bool:
+    """Whether some of what a filter names may count elsewhere, because there were too many names then."""
+    for dim, _ in restriction.include:
+        if dim in MANY:
+            names = (meta_crowd_from(dim), meta_crowd_upto(dim))
+            meta = dict(snapshot.rows("SELECT name, value FROM meta WHERE name IN (?, ?)", names))
+            if len(meta) == len(names):
+                from_ms, upto_ms = (meta[name] for name in names)
+                if from_ms < window.to_ms and upto_ms > window.from_ms:
+                    return True
+    return False
 
 
 def crowds_in(meta: dict[str, int]) -> tuple[Crowd, ...]:

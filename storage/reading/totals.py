@@ -12,7 +12,7 @@ from storage.reading.arrays import adds_to
 from storage.reading.entries import read_entries
 from storage.reading.kinds import count_kind
 from storage.reading.restriction import Restriction
-from storage.reading.rests import count_names
+from storage.reading.rests import count_names, may_miss_some
 from storage.reading.snapshot import Snapshot
 from storage.reading.spans import Span
 from storage.reading.sums import MANY, may_use_activity, read_activity
@@ -61,7 +61,9 @@ def read_totals(
         cache_invalidations=count_kind(snapshot, spans, Kind.CACHE),
         config_changes=count_kind(snapshot, spans, Kind.CRUD),
         last_change_ms=_last_change_ms(snapshot, window),
-        at_least=has_gap(snapshot, window) or _has_inexact(snapshot, window, restriction),
+        at_least=has_gap(snapshot, window)
+        or _has_inexact(snapshot, window, restriction)
+        or may_miss_some(snapshot, restriction, window),
         gap_ms=gap_ms(snapshot, window),
         client_errors=counts["s4xx"],
         consumers_folded=consumers_folded,

@@ -199,6 +199,8 @@ def test_more_names_than_are_told_apart_are_counted_and_said(engine: Engine, tmp
         assert (consumers.distinct, consumers.at_least, consumers.rest) == (2, True, 8)
         assert reader.totals(HOUR, only(Dimension.IP, "10.0.0.0/24")).violations == 5
         assert reader.totals(HOUR, only(Dimension.CONSUMER, "~other")).violations == 8
+        assert reader.totals(HOUR, only(Dimension.IP, "10.0.0.0")).at_least
+        assert not reader.totals(HOUR, NOTHING).at_least
         health = reader.health()
         assert (health.folded, health.folded_consumers) == (8, 8)
         assert [(crowd.dimension, crowd.about) for crowd in health.crowds] == [

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
+from domain.filters import Dimension
 from domain.windows import DAY_MS, HOUR_MS, MINUTE_MS
 from settings import load_settings
 from storage.batches import Gap
-from storage.rows import SourceState
+from storage.rows import Crowd, SourceState
 from tests.ui.scripted_reader import (
     NO_FRESHNESS,
     NOW_MS,
@@ -60,6 +61,10 @@ def test_when_everything_is_well_nothing_is_found() -> None:
 
 def test_every_check_has_its_word_for_having_passed() -> None:
     assert len(PASSED) >= len(CHECKS) - 1
+
+
+def crowd(dimension: Dimension, upto_ms: int) -> Crowd:
+    return Crowd(dimension=dimension, from_ms=upto_ms - 600_000, upto_ms=upto_ms, about=8_500)
 
 
 @pytest.mark.parametrize(
@@ -191,6 +196,22 @@ def test_every_check_has_its_word_for_having_passed() -> None:
         ),
         pytest.param(
             {"health": store_health(folded=7)}, Severity.NOTICE, "7 requests came from addresses", id="folded"
+        ),
+        pytest.param(
+            {"health": store_health(folded=9_000, crowds=(crowd(Dimension.IP, NOW_MS - 60_000),))},
+            Severity.HIGH,
+            "More addresses than are told apart: about 8,500 too many in the newest such minute, 9,000 req",
+            id="a flood of addresses",
+        ),
+        pytest.param(
+            {
+                "health": store_health(
+                    folded_consumers=9_000, crowds=(crowd(Dimension.CONSUMER, NOW_MS - 7_200_000),)
+                )
+            },
+            Severity.NOTICE,
+            "More consumers than are told apart until",
+            id="a flood of consumers that is over",
         ),
     ],
 )

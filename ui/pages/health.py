@@ -222,7 +222,8 @@ def _show_store(page: Frame, health: StoreHealth) -> None:
         ("Oldest event", Cell("none" if oldest is None else wording.moment(oldest, page.zone))),
         ("Newest event", Cell("none" if newest is None else wording.moment(newest, page.zone))),
         ("Schema", Cell(f"{health.schema_version}")),
-        ("Folded requests", Cell(f"{health.folded:,}", note="from addresses not told apart")),
+        ("Folded by address", Cell(f"{health.folded:,}", note="requests from addresses not told apart")),
+        ("Folded by consumer", Cell(f"{health.folded_consumers:,}", note="of consumers not told apart")),
     ]
     for dimension in Dimension:
         count = health.distinct.get(str(dimension))

@@ -44,8 +44,20 @@ def tiles(numbers: Numbers) -> list[dict[str, Any]]:
     found = [
         _violations(numbers),
         _ratio(numbers),
-        _distinct(numbers, "consumers", "Consumers hit", lambda t: t.consumers),
-        _distinct(numbers, "addresses", "Addresses hit", lambda t: t.addresses),
+        _distinct(
+            numbers,
+            "consumers",
+            "Consumers hit",
+            lambda t: t.consumers,
+            is_folded=numbers.now.consumers_folded,
+        ),
+        _distinct(
+            numbers,
+            "addresses",
+            "Addresses hit",
+            lambda t: t.addresses,
+            is_folded=numbers.now.addresses_folded,
+        ),
         _cache(numbers),
         _changes(numbers),
     ]
@@ -85,9 +97,16 @@ def _ratio(numbers: Numbers) -> dict[str, Any]:
     return tile
 
 
-def _distinct(numbers: Numbers, key: str, label: str, of: Callable[[Totals], float | None]) -> dict[str, Any]:
+def _distinct(
+    numbers: Numbers, key: str, label: str, of: Callable[[Totals], float | None], *, is_folded: bool
+) -> dict[str, Any]:
     title = f"{label}: how many different ones had a violation."
-    return _tile(numbers, key, label, of, _bound(numbers), title)
+    if not is_folded:
+        return _tile(numbers, key, label, of, _bound(numbers), title)
+    title += (
+        " There were more than are told apart within a minute: those count in every total, without a name."
+    )
+    return _tile(numbers, key, label, of, words.TOO_MANY, title)
 
 
 def _bound(numbers: Numbers) -> str:

@@ -95,5 +95,12 @@ def test_counts_of_a_span_heard_in_part_are_lower_bounds() -> None:
         assert found[key]["note"].startswith("at least"), key
 
 
+def test_names_that_were_too_many_are_said_by_their_own_count_alone() -> None:
+    found = shown(now=totals(limited=900, consumers=4, addresses=20_000, addresses_folded=True))
+
+    assert found["addresses"]["note"] == "at least: too many to name"
+    assert "" == found["violations"]["note"] == found["consumers"]["note"]
+
+
 def test_there_is_nothing_to_compare_with_before_anyone_listened() -> None:
     assert {tile["change"] for tile in shown(before=None).values()} == {""}
