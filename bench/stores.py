@@ -1,6 +1,6 @@
 """Events a second into SQLite and into PostgreSQL, the same batches in turns.
 
-    python -m bench stores -- [--entries 20000] [--mix plugin|refusals|recorded] [--group 20] [--url URL]
+    python -m bench stores -- [--entries 20000] [--mix plugin|refusals|recorded] [--url URL]
 
 Needs requirements-cluster-dev.lock. What is measured is `Store.write` alone, with every total, both durable:
 SQLite with `synchronous=FULL`, PostgreSQL 18 with `synchronous_commit=on` and fsync, on the same disk, reached
