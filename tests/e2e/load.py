@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from collector.stream_client import StreamClient
+from storage.packing import unpack_id
 from tests.storage.filling import rows
 
 TICK_S = 0.02
@@ -41,9 +42,12 @@ class Load:
         rate: Events per second of all senders together; may be changed while it runs.
         senders: How many sources.
         event: Makes event number n of a source.
+        scheme: `ws` or `wss`.
     """
 
-    def __init__(self, ws: str, rate: float, senders: int = 3, event: Event = tick) -> None:
+    def __init__(
+        self, ws: str, rate: float, senders: int = 3, event: Event = tick, scheme: str = "ws"
+    ) -> None:
         self.rate = rate
         self.sent: dict[str, int] = {}
         """How many events each source made."""
@@ -53,7 +57,7 @@ class Load:
         self.longest_silence_s = 0.0
         """Longest time in which no sender was acknowledged anything although it waited for something."""
         self.connects = 0
-        self._url = f"ws://{ws}/v1/stream"
+        self._url = f"{scheme}://{ws}/v1/stream"
         self._event = event
         self._senders = senders
         self._stopped = threading.Event()
@@ -125,7 +129,7 @@ class Load:
 
 def lost_and_doubled(database: Path, sent: dict[str, int]) -> tuple[int, int]:
     """How many of the events `source-0` to `source-(n-1)` are not in the file, and how many are twice."""
-    found = Counter(str(event_id) for (event_id,) in rows(database, "SELECT id FROM events"))
+    found = Counter(unpack_id(event_id) for (event_id,) in rows(database, "SELECT id FROM events"))
     wanted = {f"{source}-{number}" for source, count in sent.items() for number in range(count)}
     doubled = sum(count - 1 for count in found.values())
     assert set(found) <= wanted, f"not sent by anybody: {sorted(set(found) - wanted)[:3]}"

@@ -24,6 +24,7 @@ from typing import Any
 import pytest
 
 from collector.stream_client import StreamClient
+from storage.packing import unpack_id
 from tests.e2e.load import measured
 from tests.kong_plugin.processes import Collector, wait_for
 from tests.storage.filling import rows
@@ -137,7 +138,10 @@ def collector(tmp_path: Path) -> Iterator[Collector]:
 
 def stored(collector: Collector, kind: int) -> list[str]:
     """Ids of stored events of a kind, each as often as it is there."""
-    return [str(found) for (found,) in rows(collector.database, "SELECT id FROM events WHERE kind = ?", kind)]
+    return [
+        unpack_id(found)
+        for (found,) in rows(collector.database, "SELECT id FROM events WHERE kind = ?", kind)
+    ]
 
 
 def posted(collector: Collector) -> list[str]:
