@@ -23,9 +23,11 @@ from ui.csv_safe import csv_line
 from ui.server.export_files import PURPOSE, TYPES, blocks, file_name, iso
 from ui.server.name_exports import NAMES, name_lines
 from ui.server.tickets import EXPORT_LIFETIME_MS, TicketRefused, Tickets
+from ui.state import NEVER_MS
 
 EXPORTED = frozenset({"events", *NAMES})
 """What can be downloaded, by its place in the URL."""
+MOST_DIGITS = 15
 COLUMNS = ("at", *EventRow.__struct_fields__)
 """`at` is ISO 8601 in UTC; the rest are the fields of a stored event."""
 
@@ -65,10 +67,8 @@ def read_query(params: Mapping[str, Sequence[str]]) -> EventQuery:
     def one(name: str) -> str:
         return next(iter(params.get(name, ())), "")
 
-    if not (one("from").isdecimal() and one("to").isdecimal()):
-        raise ValueError("from and to are milliseconds since 1970")
     return EventQuery(
-        window=Window(int(one("from")), int(one("to"))),
+        window=Window(_moment(one("from")), _moment(one("to"))),
         filters=Filters.from_params(params),
         kinds=tuple(params.get("kind", ())),
         events=tuple(params.get("event", ())),
@@ -76,6 +76,12 @@ def read_query(params: Mapping[str, Sequence[str]]) -> EventQuery:
         violations_only=one("violations") == "1",
         text=one("text"),
     )
+
+
+def _moment(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) <= MOST_DIGITS and int(text) < NEVER_MS):
+        raise ValueError("from and to are milliseconds since 1970, before the year 10000")
+    return int(text)
 
 
 def events_file(query: EventQuery, form: str, *, sample: bool) -> str:

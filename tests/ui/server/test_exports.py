@@ -4,6 +4,7 @@ import csv
 import io
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 import orjson
@@ -17,6 +18,7 @@ from domain.windows import Window
 from storage.rows import EventPage, EventQuery, EventRow
 from tests.ui.event_rows import event_row
 from tests.ui.scripted_reader import NOW_MS, ScriptedReader
+from ui.server.export_files import PURPOSE
 from ui.server.exports import COLUMNS, Exports, events_file, export_url, read_query
 from ui.server.tickets import Tickets
 
@@ -94,6 +96,25 @@ def test_a_question_comes_back_from_its_own_url() -> None:
 
     assert url.path == "/gatewatch/export/events.csv"
     assert read_query({key: url.params.get_list(key) for key in url.params}) == QUERY
+
+
+@pytest.mark.parametrize("text", ["", "x", "-1", "1.5", "\u0663", "\u00b2", "253402300800000", "9" * 5000])
+async def test_a_window_that_no_calendar_has_is_refused(text: str) -> None:
+    ticket = TICKETS.issue(PURPOSE, "ana", 60_000)
+    params = {"from": "0", "to": text, "ticket": ticket}
+
+    answer = await get(f"/gatewatch/export/events.csv?{urlencode(params)}", reader_of())
+
+    assert answer.status_code == 400
+    assert answer.text == "from and to are milliseconds since 1970, before the year 10000"
+
+
+async def test_the_widest_window_is_none_of_them() -> None:
+    params = {"from": "0", "to": "253402300799999", "ticket": TICKETS.issue(PURPOSE, "ana", 60_000)}
+
+    answer = await get(f"/gatewatch/export/events.csv?{urlencode(params)}", reader_of(event_row()))
+
+    assert answer.status_code == 200
 
 
 async def test_csv_has_a_heading_and_cells_that_are_no_formulas() -> None:
