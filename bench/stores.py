@@ -3,9 +3,10 @@
     python -m bench stores -- [--entries 20000] [--mix plugin|refusals|recorded] [--url URL]
 
 Needs requirements-cluster-dev.lock. What is measured is `Store.write` alone, with every total, both durable:
-SQLite with `synchronous=FULL`, PostgreSQL 18 with `synchronous_commit=on` and fsync, on the same disk, reached
-over loopback. Both take turns, group by group, so that a busy machine is busy for both. Decoding comes before
-and is the same for both. The server is another process: its work is in the wall time, not in our CPU time.
+SQLite with `synchronous=FULL`, PostgreSQL 18 with `synchronous_commit=on` and fsync, on the same disk,
+reached over loopback. Both take turns, group by group, so that a busy machine is busy for both. Decoding
+comes before and is the same for both. The server is another process: its work is in the wall time, not in
+our CPU time.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from storage.audit_trail import CHAINED
 from storage.codes import Dim
-from storage.packing import unpack_raw
+from storage.packing import TEXT_ID, unpack_raw
 
 _NUMBERS_ONLY = frozenset(
     (
@@ -58,7 +58,7 @@ def tables(connection: sqlite3.Connection) -> Iterator[tuple[str, list[str]]]:
         if table in _NUMBERS_ONLY or table in CHAINED or table == "quarantine_items":
             continue
         columns = connection.execute(f"PRAGMA table_info({table})").fetchall()
-        texts = [row[1] for row in columns if row[2] in ("TEXT", "ANY")]
+        texts = [row[1] for row in columns if row[2] == "TEXT" or (table, row[1]) == ("events", "id")]
         if texts:
             yield table, texts
 
@@ -89,6 +89,8 @@ def teach(connection: sqlite3.Connection, subject: Subject, marker: str) -> None
     every = _pattern((*subject.sure, *subject.names))
 
     def without(text: str | bytes | None) -> str | bytes | None:
+        if isinstance(text, bytes) and text.startswith(TEXT_ID):
+            return TEXT_ID + every.sub(marker, _as_text(text[len(TEXT_ID) :])).encode("utf-8")
         return every.sub(marker, text) if isinstance(text, str) else text
 
     def mentions(text: str | bytes | None) -> bool:
@@ -97,7 +99,7 @@ def teach(connection: sqlite3.Connection, subject: Subject, marker: str) -> None
     def mentions_surely(text: str | bytes | None) -> bool:
         return text is not None and sure.search(_as_text(text)) is not None
 
-    def mentions_payload(body: str | bytes) -> bool:
+    def mentions_payload(body: bytes) -> bool:
         return every.search(_as_text(unpack_raw(body))) is not None
 
     for name, function in {

@@ -15,8 +15,9 @@ from typing import Any
 
 import zstandard
 
-_TEXT, _REQUEST, _ENTRY, _UUID = b"\x00", b"\x01", b"\x02", b"\x03"
-"""What the first byte of a packed id says about the rest."""
+TEXT_ID = b"\x00"
+"""Begins a packed id that is the id itself, in UTF-8. The others say which form the rest had."""
+_REQUEST, _ENTRY, _UUID = b"\x01", b"\x02", b"\x03"
 _UUID_FORM = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _HEX_CHARS = 32
 SMALL_PAYLOAD_BYTES = 48
@@ -55,12 +56,12 @@ def pack_id(event_id: str) -> bytes:
             return _ENTRY + digits
     elif _UUID_FORM.fullmatch(event_id):
         return _UUID + bytes.fromhex(event_id.replace("-", ""))
-    return _TEXT + event_id.encode("utf-8")
+    return TEXT_ID + event_id.encode("utf-8")
 
 
 def unpack_id(packed: bytes) -> str:
     """The id that was packed."""
-    if packed[:1] == _TEXT:
+    if packed[:1] == TEXT_ID:
         return packed[1:].decode("utf-8")
     digits = packed[1:].hex()
     if packed[:1] == _REQUEST:

@@ -29,6 +29,12 @@ NARROW = frozenset(
     ("keys", "limits", "events", "event_details", "judgements", "activity", "combos", "cells", "kind_counts")
 )
 """Tables of millions of rows: half their bytes are small numbers."""
+DIVIDED = ("activity", "cells", "kind_counts")
+_DIVIDED = """ PARTITION BY LIST (res);
+CREATE TABLE {table}_coarse PARTITION OF {table} DEFAULT;
+CREATE TABLE {table}_fine PARTITION OF {table} FOR VALUES IN (0) PARTITION BY RANGE (bucket_s);
+CREATE TABLE {table}_fine_rest PARTITION OF {table}_fine DEFAULT"""
+"""`storage/postgres/days.py` says why."""
 
 
 def to_postgres(statement: str) -> str:
@@ -36,7 +42,8 @@ def to_postgres(statement: str) -> str:
     bare = _COMMENT.sub("", statement).strip()
     table = _TABLE.fullmatch(bare)
     if table is not None:
-        return f"CREATE TABLE {table[1]} ({_columns(table[1], table[2])})"
+        made = f"CREATE TABLE {table[1]} ({_columns(table[1], table[2])})"
+        return f"{made}{_DIVIDED.format(table=table[1])}" if table[1] in DIVIDED else made
     trigger = _TRIGGER.fullmatch(bare)
     if trigger is not None:
         name, what, on, told = trigger.groups()

@@ -21,6 +21,8 @@ GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA gatewatch TO gatewatch_writ
 REVOKE UPDATE, DELETE ON gatewatch.audit_trail, gatewatch.change_log FROM gatewatch_writer;
 REVOKE INSERT, UPDATE, DELETE ON gatewatch.schema_facts FROM gatewatch_writer;
 REVOKE INSERT, DELETE ON gatewatch.commits FROM gatewatch_writer;
+REVOKE EXECUTE ON FUNCTION gatewatch.make_day(bigint), gatewatch.drop_days(bigint) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION gatewatch.make_day(bigint), gatewatch.drop_days(bigint) TO gatewatch_writer;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA gatewatch TO gatewatch_writer;
 
 -- the dashboard where people decide: what they decide on, and nothing of what happened

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from domain.errors import StoreForeign
 from storage.location import PostgresUrl
+from storage.postgres import days
 from storage.postgres.commits import NAMES
 from storage.postgres.connection import SCHEMA, WRITE_LOCK, PostgresConnection, PostgresCursor
 from storage.postgres.ddl import SEQUENCES, to_postgres
@@ -19,7 +20,8 @@ CREATE TABLE schema_facts (name text PRIMARY KEY, value bigint NOT NULL);
 INSERT INTO schema_facts VALUES ('version', 0);
 CREATE TABLE commits (what text PRIMARY KEY, n bigint NOT NULL);
 INSERT INTO commits VALUES {", ".join(f"('{name}', 0)" for name in NAMES)};
-{NUMBERS}"""
+{NUMBERS};
+{days.FUNCTIONS}"""
 
 
 class _Maker:

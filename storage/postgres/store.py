@@ -21,6 +21,7 @@ from storage.codes import META_LAST_SEQ
 from storage.location import PostgresUrl
 from storage.postgres.commits import ALL, parts_of
 from storage.postgres.connection import PostgresConnection
+from storage.postgres.days import Days
 from storage.postgres.opening import open_prepared
 from storage.writing.event_rows import try_pack
 from storage.writing.pseudonyms import read_or_make_key
@@ -44,6 +45,7 @@ class PostgresStore(BookStore):
     def __init__(self, url: PostgresUrl, settings: Settings) -> None:
         self._postgres = open_prepared(url)
         self._seen: dict[str, int] = {}
+        self._days = Days(self._postgres)
         try:
             key = _pseudonym_key(settings)
             _check_key(self._postgres, key)
@@ -63,11 +65,18 @@ class PostgresStore(BookStore):
         """
         packed = [try_pack(event.id) for batch in batches for event in batch.decoded.events]
         ids = [one for one in packed if one is not None]
+        if batches:
+            self._days.make(max(batch.received_ms for batch in batches))
         with self._one_transaction():
             if ids:  # one look for all batches, not one for each
                 found = self._postgres.execute("SELECT id FROM events WHERE id = ANY(?)", (ids,)).fetchall()
                 self._books.rows.foresee(ids, (known for (known,) in found))
             return self._intake.write(batches, beats)
+
+    def prune(self, now_ms: int, max_rows: int) -> int:
+        """Remove at most `max_rows` rows past their retention, and whole days; returns how many rows went."""
+        self._days.drop(now_ms)
+        return super().prune(now_ms, max_rows)
 
     def checkpoint(self) -> None:
         """Nothing to do: PostgreSQL tidies up by itself."""

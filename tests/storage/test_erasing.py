@@ -17,7 +17,7 @@ from storage.codes import Dim
 from storage.connection import open_reader
 from storage.erasing import Eraser, Found
 from storage.keeping import structure_problems, total_problems
-from storage.packing import unpack_raw
+from storage.packing import unpack_id, unpack_raw
 from storage.writing.pseudonyms import key_file, pseudonym_of, read_or_make_key
 from tests.storage.filling import (
     NOW_MS,
@@ -112,6 +112,18 @@ def test_an_address_is_gone_to_the_last_byte(path: Path) -> None:
     assert b"203.0.113.0/24" not in left
     assert f"not {IP}9".encode() in left
     assert structure_problems(path, quick=False) == []
+
+
+def test_an_address_is_gone_from_ids_too(path: Path) -> None:
+    with opened(path) as store:
+        put(store, other(9, id=f"target_unhealthy:n-1:u:{IP}:80:1", kind="cluster"))
+
+    erase(path, Dim.IP, IP)
+
+    with contextlib.closing(open_reader(path)) as connection:
+        ids = [unpack_id(packed) for (packed,) in connection.execute("SELECT id FROM events")]
+    assert [one for one in ids if IP in one] == []
+    assert [one for one in ids if one.startswith("target_unhealthy:n-1:u:") and one.endswith(":80:1")] != []
 
 
 @pytest.mark.parametrize("text", [ID, NAME], ids=["by id", "by name"])

@@ -69,7 +69,8 @@ def test_a_reader_answers_questions(roles: dict[str, PostgresUrl]) -> None:
 def test_a_writer_stores_and_clears_away(roles: dict[str, PostgresUrl]) -> None:
     store = PostgresStore(roles["writer"], SETTINGS)
 
-    assert put(store, refusal(2, consumer_id="c-9")).events == 1
+    another_day = NOW_MS + 10 * 86_400_000
+    assert put(store, refusal(2, consumer_id="c-9"), received_ms=another_day).events == 1
     assert store.prune(NOW_MS + 400 * 86_400_000, 100_000) > 0
     store.close()
 
