@@ -14,7 +14,7 @@ local byte = string.byte
 local concat = table.concat
 local encode = cjson.encode
 local find = string.find
-local format = string.format
+local floor = math.floor
 local pairs = pairs
 local setmetatable = setmetatable
 local sub = string.sub
@@ -110,7 +110,7 @@ local host_text = kept(json_string)
 local agent_text = kept(function(agent)
   return optional("user-agent", masking.text(sub(agent, 1, MAX_HEADER)))
 end)
--- What of an answer's headers leaves the node: LIMIT or EVIDENCE, and how the field begins; kind 0 stays.
+-- What of an answer's headers leaves the node: LIMIT or EVIDENCE; kind 0 stays.
 local LIMIT, EVIDENCE = 1, 2
 local header_kind = kept(function(name)
   if LIMIT_HEADERS[name] or find(name, "^x%-ratelimit%-") then
@@ -118,9 +118,7 @@ local header_kind = kept(function(name)
   end
   return EVIDENCE_HEADERS[name] and EVIDENCE or 0
 end)
-local header_start = kept(function(name)
-  return json_string(name) .. ":"
-end)
+local header_name = kept(json_string)
 
 
 -- The parts of the text being written: one table for all, nothing yields while it is filled.
@@ -133,14 +131,20 @@ local function add(a, b, c)
 end
 
 
-local function add_field(before, value)
-  if type(value) ~= "string" then
-    return
-  elseif is_plain_text(value) then
-    add(before, '"', value)
+-- A string with what comes before it. Plain text is put between quotes as it is: a string less to make.
+local function add_string(before, text)
+  if is_plain_text(text) then
+    add(before, '"', text)
     add('"', "", "")
   else
-    add(before, encode(masking.utf8(value)), "")
+    add(before, encode(masking.utf8(text)), "")
+  end
+end
+
+
+local function add_field(before, value)
+  if type(value) == "string" then
+    add_string(before, value)
   end
 end
 
@@ -153,21 +157,17 @@ local function add_request_headers(request)
 end
 
 
-local function header_value(value)
-  if type(value) == "table" then
-    value = value[1]
-  end
-  return json_string(tostring(value))
-end
-
-
 local function add_response_headers(headers)
   local most = headers["retry-after"] and LIMIT or EVIDENCE
   local comma = ""
   for name, value in pairs(headers) do
     local kind = header_kind(name)
     if kind > 0 and kind <= most then
-      add(comma, header_start(name), header_value(value))
+      if type(value) == "table" then
+        value = value[1]
+      end
+      add(comma, header_name(name), "")
+      add_string(":", tostring(value))
       comma = ","
     end
   end
@@ -183,7 +183,11 @@ end
 function _M.encode(request, node_text, unique_id)
   local id = request.id
   n = 0
-  add_field('{"kind":"http-log","id":', id and "request:" .. id or unique_id)
+  if id and is_plain_text(id) then
+    add('{"kind":"http-log","id":"request:', id, '"')
+  else
+    add('{"kind":"http-log","id":', json_string(id and "request:" .. id or unique_id), "")
+  end
   add(',"node":', node_text, ',"entry":{"request":{"method":"')
   add(request.method, '"', "")
   add_field(',"id":', id)
@@ -194,7 +198,7 @@ function _M.encode(request, node_text, unique_id)
   add('}},"source":"', request.source, '"')
   add_field(',"upstream_status":', request.upstream_status)
   add_field(',"client_ip":', request.client_ip)
-  add(',"started_at":', format("%d", request.started_ms), route_text(request.route))
+  add(',"started_at":', floor(request.started_ms), route_text(request.route))
   add(service_text(request.service), consumer_text(request.consumer), "")
   if not id then
     add(',"gatewatch":{"id":', node_text, ',"n":')

@@ -350,18 +350,19 @@ function _M.configure(configs)
 end
 
 
--- Judge an answer that Kong gave itself; looks at all its headers only where it must.
+-- Judge an answer that Kong gave itself. Returns how sure one can be, and its headers where it took them all to tell.
 local function judge_in_hand(status, retry_after, request_id)
   if retry_after then
-    return judgement.judge_retry_after(status, ngx.header["ratelimit-remaining"])
+    return judgement.judge_retry_after(status, status ~= 429 and ngx.header["ratelimit-remaining"])
   end
+  local headers = ngx.resp.get_headers()
   return judgement.judge({
     status = status,
     source = "kong",
     upstream_status = ngx.var.upstream_status,
     has_request_id = request_id ~= nil,
-    headers = ngx.resp.get_headers(),
-  })
+    headers = headers,
+  }), headers
 end
 
 
@@ -371,7 +372,7 @@ local in_hand = {}
 
 -- What is known about the request in hand, as entries.encode asks for it. Names in ngx.ctx are those that the PDK
 -- itself reads (kong/pdk/{log,router,client}.lua, 3.4 to 3.9); each PDK call would look ngx.ctx up again.
-local function request_in_hand(ctx, status, request_id)
+local function request_in_hand(ctx, status, request_id, headers)
   local var = ngx.var
   in_hand.id = request_id
   in_hand.method = ngx.req.get_method()
@@ -384,7 +385,7 @@ local function request_in_hand(ctx, status, request_id)
   in_hand.status = status
   in_hand.source = "kong"
   in_hand.upstream_status = var.upstream_status or ""
-  in_hand.headers = ngx.resp.get_headers()
+  in_hand.headers = headers or ngx.resp.get_headers()
   in_hand.route = ctx.route
   in_hand.service = ctx.service
   in_hand.consumer = ctx.authenticated_consumer
@@ -398,14 +399,15 @@ local function take_refusal(self, ctx, status, retry_after)
   if request_id == "" then
     request_id = nil
   end
-  if not judge_in_hand(status, retry_after, request_id) then
+  local judged, headers = judge_in_hand(status, retry_after, request_id)
+  if not judged then
     return false
   end
   if self.buffer:is_flooded("rate-limiting", TYPICAL_REFUSAL_BYTES) then
     self.buffer:note_shed("rate-limiting", 1)
     return true
   end
-  local request = request_in_hand(ctx, status, request_id)
+  local request = request_in_hand(ctx, status, request_id, headers)
   local text = entries.encode(request, self.node_text, not request_id and self.node:next_id() or nil)
   if #text > frames.MAX_ITEM_BYTES then
     self.buffer:note_shed("rate-limiting", 1)
