@@ -50,6 +50,14 @@ class Refusal(Exception):  # noqa: N818 - reads as what happened
         super().__init__(f"{code} {reason}")
 
 
+async def _said(socket: WebSocket) -> str:
+    """The next text of a browser."""
+    try:
+        return await socket.receive_text()
+    except KeyError as error:  # what Starlette 1.10 makes of a frame that is binary
+        raise Refusal(NOT_UNDERSTOOD, "expected text") from error
+
+
 class LiveRoute:
     """Serves one WebSocket per open Live page."""
 
@@ -87,7 +95,7 @@ class LiveRoute:
     async def _serve(self, socket: WebSocket) -> None:
         try:
             async with asyncio.timeout(HELLO_LIMIT_S):
-                allowed = self._understood(await socket.receive_text())
+                allowed = self._understood(await _said(socket))
         except TimeoutError as error:
             raise Refusal(NOT_UNDERSTOOD, "no ticket was shown within 5 s") from error
         while True:
@@ -107,7 +115,7 @@ class LiveRoute:
             asyncio.create_task(self._push(socket, outbox, channel)),
             asyncio.create_task(self._renew(outbox, allowed)),
         )
-        asking = asyncio.create_task(socket.receive_text())
+        asking = asyncio.create_task(_said(socket))
         try:
             await asyncio.wait({asking, *tasks}, return_when=asyncio.FIRST_COMPLETED)
             if tasks[1].done():

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 import pytest
 from starlette.datastructures import Headers
-from starlette.websockets import WebSocketDisconnect
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from domain.windows import MINUTE_MS
 from tests.ui.scripted_reader import NOW_MS, ScriptedReader, live_freshness, totals
@@ -91,6 +91,24 @@ async def test_a_browser_with_a_ticket_is_pushed_its_view(bench: Bench) -> None:
 
     assert full["view"] == SUB.view_id
     assert socket.closed is None
+
+
+async def test_bytes_instead_of_text_close_the_connection(bench: Bench) -> None:
+    """Otherwise each such frame would leave a traceback in the log."""
+    arriving = [{"type": "websocket.connect"}, {"type": "websocket.receive", "bytes": b"\x00\xff"}]
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return arriving.pop(0)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    headers = [(name.encode(), value.encode()) for name, value in OURS.items()]
+
+    await bench.route(WebSocket({"type": "websocket", "headers": headers}, receive, send))
+
+    assert sent[-1] == {"type": "websocket.close", "code": 4400, "reason": "expected text"}
 
 
 async def test_another_view_comes_over_the_same_connection(bench: Bench) -> None:
