@@ -28,6 +28,8 @@ FIRST_CHAIN = "0" * 64
 MAX_TEXT_CHARS = 2_000
 CHAINED = ("audit_trail", "change_log")
 VERIFIED_AT_ONCE = 10_000
+NUL_SHOWN = ("\0", "\u2400")
+"""What PostgreSQL cannot keep, and its picture: what is hashed must be what is kept, on either engine."""
 
 
 class Chain(NamedTuple):
@@ -67,7 +69,8 @@ def append(
         detail: More; cut at 2,000 characters.
     """
     row = connection.execute(f"SELECT chain FROM {table} ORDER BY entry DESC LIMIT 1").fetchone()
-    told = detail[:MAX_TEXT_CHARS]
+    who, what, subject, told = (text.replace(*NUL_SHOWN) for text in (who, what, subject, detail))
+    told = told[:MAX_TEXT_CHARS]
     chain = chain_of(row[0] if row else FIRST_CHAIN, at_ms, who, what, subject, told)
     connection.execute(
         f"INSERT INTO {table} (at_ms, who, what, subject, detail, chain) VALUES (?, ?, ?, ?, ?, ?)",

@@ -20,7 +20,7 @@ from storage.alert_reads import AlertReads
 from storage.batches import Batch, CollectorStatus, SourceBeat, Written
 from storage.opening import open_reader, open_store
 from storage.protocol import Reader, Store
-from tests.postgres import SETTINGS
+from tests.storage.filling import SETTINGS
 
 DEADLINE_MS = 60_000
 
@@ -77,8 +77,11 @@ def fill(
         assert settled[0] == settled[1]
         packed = [store.pack(now_ms, 1_000_000) for store in stores]
         assert packed[0] == packed[1] > 0
+        status = CollectorStatus(
+            pid=1, version="0.1.0", started_ms=now_ms, beat_ms=now_ms, ws="", http="", state="ok", detail=""
+        )
         for store in stores:
-            store.beat(now_ms, CollectorStatus(beat_ms=now_ms, pid=1, version="0.1.0", started_ms=now_ms))
+            store.beat(now_ms, status)
 
 
 def moves_of(database: str) -> list[Move]:

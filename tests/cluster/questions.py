@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
+from operator import methodcaller
 from typing import Any, NamedTuple
 
 import msgspec
@@ -80,18 +81,18 @@ def _filters(named: dict[Dimension, list[str]]) -> Iterator[tuple[str, Filters]]
 
 
 def _of_no_window(reader: Reader, named: dict[Dimension, list[str]]) -> Iterator[Question]:
-    yield Question("freshness", lambda r: r.freshness())
+    yield Question("freshness", methodcaller("freshness"))
     yield Question("health", _health)
-    yield Question("plugins", lambda r: r.plugins())
+    yield Question("plugins", methodcaller("plugins"))
     for dimension, tokens in named.items():
         for token in (*tokens, "nobody-of-this-name"):
-            yield Question(f"resolve {dimension} {token}", lambda r, d=dimension, t=token: r.resolve(d, t))
+            yield Question(f"resolve {dimension} {token}", methodcaller("resolve", dimension, token))
     parts = {token[:3] for tokens in named.values() for token in tokens} | {"a", "E", "%", "_", "\\", "10."}
     for part in sorted(parts):
-        yield Question(f"search {part}", lambda r, p=part: r.search(p, 20))
+        yield Question(f"search {part}", methodcaller("search", part, 20))
     newest = reader.freshness().last_seq
     for seq in sorted({1, 2, newest // 3, newest // 2, newest - 1, newest, newest + 1}):
-        yield Question(f"event {seq}", lambda r, s=seq: r.event(s))
+        yield Question(f"event {seq}", methodcaller("event", seq))
 
 
 def _health(reader: Reader) -> Any:
@@ -99,16 +100,16 @@ def _health(reader: Reader) -> Any:
 
 
 def _of_filters(window: Window, some: Filters) -> Iterator[Question]:
-    yield Question("totals", lambda r: r.totals(window, some))
+    yield Question("totals", methodcaller("totals", window, some))
     for bucket_ms in (MINUTE_MS, HOUR_MS):
         for by in (None, Dimension.CONSUMER, Dimension.SERVICE, Dimension.IP):
             label = f"series {bucket_ms} {by}"
-            yield Question(label, lambda r, b=by, w=bucket_ms: r.series(window, some, b, w))
+            yield Question(label, methodcaller("series", window, some, by, bucket_ms))
     for dimension in Dimension:
-        yield Question(f"top {dimension}", lambda r, d=dimension: r.top(d, window, some))
-        yield Question(f"breakdown {dimension}", lambda r, d=dimension: r.breakdown(d, window, some))
+        yield Question(f"top {dimension}", methodcaller("top", dimension, window, some))
+        yield Question(f"breakdown {dimension}", methodcaller("breakdown", dimension, window, some))
     for of, by in ((Dimension.CONSUMER, Dimension.IP), (Dimension.ROUTE, Dimension.LIMIT)):
-        yield Question(f"pairs {of} {by}", lambda r, o=of, b=by: r.pairs(o, b, window, some))
+        yield Question(f"pairs {of} {by}", methodcaller("pairs", of, by, window, some))
     yield from _of_events(window, some)
 
 
@@ -121,8 +122,8 @@ def _of_events(window: Window, some: Filters) -> Iterator[Question]:
         "with a word": EventQuery(window=window, filters=some, text="ORDER"),
     }
     for name, query in queries.items():
-        yield Question(f"events: {name}", lambda r, q=query: r.events(q, None, 60))
-        yield Question(f"tail: {name}", lambda r, q=query: r.tail(q, 100, 40))
+        yield Question(f"events: {name}", methodcaller("events", query, None, 60))
+        yield Question(f"tail: {name}", methodcaller("tail", query, 100, 40))
     yield Question("an export", lambda r: tuple(r.stream_events(queries["violations"])))
     yield Question("pages", lambda r: _pages(r, queries["every event"]))
 
@@ -139,17 +140,17 @@ def _pages(reader: Reader, query: EventQuery) -> list[Any]:
 
 
 def _of_window(window: Window, named: dict[Dimension, list[str]]) -> Iterator[Question]:
-    yield Question("markers", lambda r: r.markers(window))
-    yield Question("kind_counts", lambda r: r.kind_counts(window))
-    yield Question("quarantine", lambda r: r.quarantine(window))
-    yield Question("gaps", lambda r: r.gaps(window))
-    yield Question("nodes", lambda r: r.nodes(window.to_ms))
-    yield Question("node_history", lambda r: r.node_history(window, window.to_ms))
-    yield Question("target_health", lambda r: r.target_health(window))
-    yield Question("cache_past", lambda r: r.cache_past(window))
-    yield Question("churned_keys", lambda r: r.churned_keys(window))
-    yield Question("config_pushes", lambda r: r.config_pushes(window))
-    yield Question("width_ms", lambda r: r.width_ms(window, MINUTE_MS))
+    yield Question("markers", methodcaller("markers", window))
+    yield Question("kind_counts", methodcaller("kind_counts", window))
+    yield Question("quarantine", methodcaller("quarantine", window))
+    yield Question("gaps", methodcaller("gaps", window))
+    yield Question("nodes", methodcaller("nodes", window.to_ms))
+    yield Question("node_history", methodcaller("node_history", window, window.to_ms))
+    yield Question("target_health", methodcaller("target_health", window))
+    yield Question("cache_past", methodcaller("cache_past", window))
+    yield Question("churned_keys", methodcaller("churned_keys", window))
+    yield Question("config_pushes", methodcaller("config_pushes", window))
+    yield Question("width_ms", methodcaller("width_ms", window, MINUTE_MS))
     for kind, by, event in (
         ("cache", "entity_type", None),
         ("cache", "node", "invalidated"),
@@ -157,12 +158,12 @@ def _of_window(window: Window, named: dict[Dimension, list[str]]) -> Iterator[Qu
         ("cluster", "node", None),
     ):
         label = f"kind_series {kind} {by} {event}"
-        yield Question(label, lambda r, k=kind, b=by, e=event: r.kind_series(window, MINUTE_MS, k, b, e))
+        yield Question(label, methodcaller("kind_series", window, MINUTE_MS, kind, by, event))
     for dimension, tokens in named.items():
         for token in tokens:
             label = f"activity {dimension} {token}"
-            yield Question(label, lambda r, d=dimension, t=token: r.activity(window, d, t, MINUTE_MS))
+            yield Question(label, methodcaller("activity", window, dimension, token, MINUTE_MS))
     consumers = tuple(named[Dimension.CONSUMER])
     yield Question(
-        "spread", lambda r: r.spread(Dimension.CONSUMER, Dimension.IP, consumers, window, Filters())
+        "spread", methodcaller("spread", Dimension.CONSUMER, Dimension.IP, consumers, window, Filters())
     )
