@@ -35,6 +35,7 @@ build = {
     ["kong.plugins.gatewatch.masking"] = "kong/plugins/gatewatch/masking.lua",
     ["kong.plugins.gatewatch.node"] = "kong/plugins/gatewatch/node.lua",
     ["kong.plugins.gatewatch.pages"] = "kong/plugins/gatewatch/pages.lua",
+    ["kong.plugins.gatewatch.refusals"] = "kong/plugins/gatewatch/refusals.lua",
     ["kong.plugins.gatewatch.report"] = "kong/plugins/gatewatch/report.lua",
     ["kong.plugins.gatewatch.ring"] = "kong/plugins/gatewatch/ring.lua",
     ["kong.plugins.gatewatch.schema"] = "kong/plugins/gatewatch/schema.lua",

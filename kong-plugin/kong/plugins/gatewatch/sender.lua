@@ -46,7 +46,7 @@ local _M = {}
 local mt = { __index = _M }
 
 
--- host: buffer, node, options(), vault, log(level, message), before_stop(), after_stop(),
+-- host: buffer, node, options(), vault, log(level, message), before_send(), before_stop(), after_stop(),
 -- refused(seq) gives the text that takes the place of an item the collector cannot read.
 function _M.new(host)
   return setmetatable({
@@ -210,6 +210,7 @@ local function send_all(self, ws, limits)
   end
   -- What comes while this sends waits for the next time: else every refusal of an attack would be a message of its own,
   -- and waking twice for each costs the worker more than the refusal.
+  self.host.before_send()
   local buffer = self.host.buffer
   local due = buffer.next + buffer.pending
   while buffer.cursor < due and not self.wants_restart do
@@ -351,8 +352,11 @@ function run(premature, self)
   if self.is_running or self.is_stopped then
     return
   end
-  if premature and self.host.buffer.events == 0 then
-    return stop(self)
+  if premature then
+    self.host.before_send()
+    if self.host.buffer.events == 0 then
+      return stop(self)
+    end
   end
   self.is_running, self.wants_restart, self.close_code = true, false, nil
   local ok, why = pcall(session, self)

@@ -6,13 +6,12 @@
 
 local buffers = require "kong.plugins.gatewatch.buffer"
 local config = require "kong.plugins.gatewatch.config"
-local entries = require "kong.plugins.gatewatch.entries"
 local events = require "kong.plugins.gatewatch.events"
 local frames = require "kong.plugins.gatewatch.frames"
 local handover = require "kong.plugins.gatewatch.handover"
-local judgement = require "kong.plugins.gatewatch.judgement"
 local masking = require "kong.plugins.gatewatch.masking"
 local nodes = require "kong.plugins.gatewatch.node"
+local refusals = require "kong.plugins.gatewatch.refusals"
 local senders = require "kong.plugins.gatewatch.sender"
 local totals = require "kong.plugins.gatewatch.totals"
 
@@ -28,7 +27,6 @@ local TICK_S = 1
 local UNCONFIGURED_S = 30 -- how long events are kept while nobody has said where to send them
 local WARN_EVERY_S = 60
 local SUCCESSOR_WAITS_S = 1 -- after a reload: the collector closes the older of two connections of the same source
-local TYPICAL_REFUSAL_BYTES = 700
 local PORTION = 20 -- items made in a timer at one go: some 0.1 ms
 local COLUMNS = {
   "consumer", "consumer_id", "ip", "service", "service_id", "route", "route_id", "request_id", "status",
@@ -185,6 +183,7 @@ local function tick(self)
   if not self.is_collecting then
     return
   end
+  self.refusals:write()
   self.node:set_depth(self.buffer.events, self.buffer.bytes)
   report_shed(self, self.sender.is_connected)
   beat(self, now)
@@ -200,8 +199,9 @@ local function tick(self)
 end
 
 
--- Everything that was counted so far, at once.
-local function give_all_totals(self)
+-- Everything that was counted and refused so far, at once.
+local function give_all(self)
+  self.refusals:write()
   self.totals:flush(nil)
   self.totals:hand_over(math.huge, give_totals(self))
 end
@@ -209,7 +209,7 @@ end
 
 -- The last words before a connection closes for good.
 local function before_stop(self)
-  give_all_totals(self)
+  give_all(self)
   report_shed(self, true)
 end
 
@@ -228,7 +228,7 @@ end
 
 
 local function after_stop(self)
-  give_all_totals(self)
+  give_all(self)
   report_shed(self, false)
   for class, n in pairs(self.shed) do
     self.buffer:note_shed(class, n)
@@ -269,6 +269,7 @@ local function new_host(self)
     vault = kong.vault,
     log = log,
     options = function() return self.options end,
+    before_send = function() self.refusals:write() end,
     before_stop = function() before_stop(self) end,
     after_stop = function() after_stop(self) end,
     refused = function()
@@ -284,7 +285,6 @@ local function new_worker()
     started = now, warn_after = 0, next_beat = 0, shed = {}, met = setmetatable({}, { __mode = "k" }),
   }, mt)
   self.node = nodes.new()
-  self.node_text = entries.json_string(self.node.id or "")
   local options = resolve(nil)
   self.buffer = buffers.new(options.buffer_events, options.buffer_bytes)
   self.totals = totals.new(options.totals_keys, options.totals_s, now)
@@ -293,6 +293,13 @@ local function new_worker()
   end, function(message)
     warn(self, message)
   end)
+  self.refusals = refusals.new({
+    buffer = self.buffer,
+    node = self.node,
+    give_text = function(class, text) give_text(self, class, text) end,
+    is_stopped = function() return self.sender.is_stopped end,
+    warn = function(message) warn(self, message) end,
+  })
   self.sender = senders.new(new_host(self))
   apply(self, options)
   return self
@@ -350,74 +357,6 @@ function _M.configure(configs)
 end
 
 
--- Judge an answer that Kong gave itself. Returns how sure one can be, and its headers where it took them all to tell.
-local function judge_in_hand(status, retry_after, request_id)
-  if retry_after then
-    return judgement.judge_retry_after(status, status ~= 429 and ngx.header["ratelimit-remaining"])
-  end
-  local headers = ngx.resp.get_headers()
-  return judgement.judge({
-    status = status,
-    source = "kong",
-    upstream_status = ngx.var.upstream_status,
-    has_request_id = request_id ~= nil,
-    headers = headers,
-  }), headers
-end
-
-
--- One table for all requests: nothing yields while it is used.
-local in_hand = {}
-
-
--- What is known about the request in hand, as entries.encode asks for it. Names in ngx.ctx are those that the PDK
--- itself reads (kong/pdk/{log,router,client}.lua, 3.4 to 3.9); each PDK call would look ngx.ctx up again.
-local function request_in_hand(ctx, status, request_id, headers)
-  local var = ngx.var
-  in_hand.id = request_id
-  in_hand.method = ngx.req.get_method()
-  in_hand.uri = var.request_uri
-  in_hand.host = var.http_host
-  in_hand.user_agent = var.http_user_agent
-  in_hand.forwarded_for = var.http_x_forwarded_for
-  in_hand.client_ip = var.remote_addr
-  in_hand.started_ms = kong.request.get_start_time()
-  in_hand.status = status
-  in_hand.source = "kong"
-  in_hand.upstream_status = var.upstream_status or ""
-  in_hand.headers = headers or ngx.resp.get_headers()
-  in_hand.route = ctx.route
-  in_hand.service = ctx.service
-  in_hand.consumer = ctx.authenticated_consumer
-  return in_hand
-end
-
-
--- Sends the request in hand, which Kong answered itself, if a limit refused it. Returns false when none did.
-local function take_refusal(self, ctx, status, retry_after)
-  local request_id = ctx.request_id or ngx.var.kong_request_id -- from Kong 3.5
-  if request_id == "" then
-    request_id = nil
-  end
-  local judged, headers = judge_in_hand(status, retry_after, request_id)
-  if not judged then
-    return false
-  end
-  if self.buffer:is_flooded("rate-limiting", TYPICAL_REFUSAL_BYTES) then
-    self.buffer:note_shed("rate-limiting", 1)
-    return true
-  end
-  local request = request_in_hand(ctx, status, request_id, headers)
-  local text = entries.encode(request, self.node_text, not request_id and self.node:next_id() or nil)
-  if #text > frames.MAX_ITEM_BYTES then
-    self.buffer:note_shed("rate-limiting", 1)
-  else
-    give_text(self, "rate-limiting", text)
-  end
-  return true
-end
-
-
 -- Kong 3.4 has no `configure`: each request brings the configuration of the instance that applies to it. As there, the
 -- one with the lowest id counts; a newer configuration of the same instance takes its place.
 local function meet(self, conf)
@@ -435,7 +374,7 @@ end
 
 
 local function take_request(self, conf)
-  if conf ~= self.last_conf and not self.is_configured then
+  if conf and conf ~= self.last_conf and not self.is_configured then
     meet(self, conf)
   end
   if not self.is_collecting then
@@ -446,7 +385,7 @@ local function take_request(self, conf)
     local source = kong.response.get_source(ctx)
     if source ~= "service" then
       local retry_after = ngx.header["retry-after"]
-      if (status == 429 or retry_after) and take_refusal(self, ctx, status, retry_after) then
+      if (status == 429 or retry_after) and self.refusals:take(ctx, status, retry_after) then
         return
       end
     end
