@@ -5,8 +5,8 @@ Event time throughout: the same history gives the same incidents, live or played
 
 from __future__ import annotations
 
-import itertools
 import logging
+import math
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -35,6 +35,17 @@ MOST_FINDINGS = 120
 """Of one rule at a look, the longest known first: more than it may open. Wording 2,000 took 100 ms."""
 SAMPLES_PER_LOOK = 20
 """Each is a read of a few milliseconds; what waits for one is told one look later."""
+
+
+class Look:
+    """An instant that is being looked at: what was seen so far, and the rest of it."""
+
+    __slots__ = ("rest", "scene", "seen")
+
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
+        self.seen: list[Seen] = []
+        self.rest: Iterator[Seen | None] = iter(())
 
 
 class Evaluator:
@@ -70,6 +81,7 @@ class Evaluator:
         self._samples: dict[tuple[str, str, str], tuple[int, Sequence[Sample]]] = {}
         self._kept: dict[str, tuple[int, list[Seen]]] = {}
         self._reads_left = 0
+        self._look: Look | None = None
         self._heard_ms: int | None = None
         self._gap_ms = float(slot_ms)
         self.gaps: Sequence[tuple[int, int]] = ()
@@ -86,6 +98,7 @@ class Evaluator:
         self.rules = {rule.id: rule for rule in rules}
         self._values = {rule.id: rule.all_values() for rule in self.rules.values()}
         self._kept.clear()
+        self._look = None
 
     def renew(self) -> None:
         """Names, limits and nodes may have changed: read them again."""
@@ -146,38 +159,89 @@ class Evaluator:
 
     def tick(self, now_ms: int, silences: Sequence[Silence] = ()) -> list[Move]:
         """Look at an instant; returns what moved."""
-        scene = self.scene(now_ms)
-        self._reads_left = SAMPLES_PER_LOOK
-        self.fired = list(self._look(scene))
-        return self.desk.tick(now_ms, self.fired, self.rules, silences, is_feed_dead=scene.is_feed_dead)
+        self.begin(now_ms)
+        while not self.go_on(math.inf):
+            pass
+        return self.finish(silences)
 
-    def _look(self, scene: Scene) -> Iterator[Seen]:
-        for rule in self.rules.values():
+    def begin(self, now_ms: int) -> None:
+        """Begin to look at an instant; one that was begun before is given up."""
+        self._reads_left = SAMPLES_PER_LOOK
+        self._look = Look(self.scene(now_ms))
+        self._look.rest = self._rest(self._look.scene)
+
+    def go_on(self, budget_s: float) -> bool:
+        """Look on for about so long; True when everything has been looked at."""
+        look = self._look
+        if look is None:
+            return True
+        until_s = time.perf_counter() + budget_s
+        for seen in look.rest:
+            if seen is not None:
+                look.seen.append(seen)
+            if time.perf_counter() >= until_s:
+                return False
+        return True
+
+    def finish(self, silences: Sequence[Silence] = ()) -> list[Move]:
+        """Move incidents by what was seen since `begin`; returns what moved."""
+        look, self._look = self._look, None
+        if look is None:
+            return []
+        self.fired = look.seen
+        scene = look.scene
+        return self.desk.tick(scene.now_ms, look.seen, self.rules, silences, is_feed_dead=scene.is_feed_dead)
+
+    @property
+    def looking_at_ms(self) -> int | None:
+        """The instant of a look that was begun and not finished."""
+        return None if self._look is None else self._look.scene.now_ms
+
+    def _rest(self, scene: Scene) -> Iterator[Seen | None]:
+        """What every rule sees; None where the look may pause."""
+        for rule in tuple(self.rules.values()):
             if not rule.enabled:
                 continue
-            started_s = time.perf_counter()
-            try:
-                yield from self._seen_by(rule, scene)
-                self.failures.pop(rule.id, None)
-            except Exception as error:
-                if rule.id not in self.failures:
-                    log.exception("rule %s failed; the others go on", rule.id)
-                self.failures[rule.id] = f"{type(error).__name__}: {error}"[:300]
-            spent_s = time.perf_counter() - started_s
-            self.seconds[rule.detector] = self.seconds.get(rule.detector, 0.0) + spent_s
+            found = self._seen_by(rule, scene)
+            while True:
+                started_s = time.perf_counter()
+                try:
+                    seen = next(found)
+                except StopIteration:
+                    self.failures.pop(rule.id, None)
+                    break
+                except Exception as error:
+                    if rule.id not in self.failures:
+                        log.exception("rule %s failed; the others go on", rule.id)
+                    self.failures[rule.id] = f"{type(error).__name__}: {error}"[:300]
+                    break
+                finally:
+                    spent_s = time.perf_counter() - started_s
+                    self.seconds[rule.detector] = self.seconds.get(rule.detector, 0.0) + spent_s
+                yield seen
+            yield None
 
-    def _seen_by(self, rule: Rule, scene: Scene) -> list[Seen]:
+    def _seen_by(self, rule: Rule, scene: Scene) -> Iterator[Seen | None]:
         """What a rule sees; what rests on slots is looked at once per slot."""
         held = self._kept.get(rule.id)
         if held is not None and held[0] == scene.slot and DETECTORS[rule.detector].is_by_slot:
-            return held[1]
-        found = list(itertools.islice(self._one(rule, scene), MOST_FINDINGS))
+            yield from held[1]
+            return
+        found: list[Seen] = []
+        for seen in self._one(rule, scene):
+            if seen is not None:
+                found.append(seen)
+            yield seen
+            if len(found) >= MOST_FINDINGS:
+                break
         self._kept[rule.id] = (scene.slot, found)
-        return found
 
-    def _one(self, rule: Rule, scene: Scene) -> Iterator[Seen]:
+    def _one(self, rule: Rule, scene: Scene) -> Iterator[Seen | None]:
         detector = DETECTORS[rule.detector]
         for finding in detector.detect(scene, self._values[rule.id]):
+            if finding is None:
+                yield None
+                continue
             if not rule.applies_to(finding):
                 continue
             refined: Finding | None = finding

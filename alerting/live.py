@@ -8,6 +8,7 @@ read again, and every instant since the last one that was judged is judged, as i
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -39,12 +40,18 @@ HELD_BIG = 3
 ROWS_PER_BITE = 6_000
 """Rows read and folded at once, about 50 ms; ten bites are more than a bucket of 5,000 a second holds."""
 BITES_PER_TURN = 1
+LOOK_S = 0.03
+"""A look at a slot goes on for so long in a turn; at 5,000 refusals a second it takes five turns."""
+MOST_BEHIND_MS = 2 * SLOT_MS
+"""Further behind than this, as after a restart, it catches up without pausing."""
 EVIDENCE_PER_LOOK = 10
 """Incidents of one look whose events are noted by number, 10 ms each; filter and span show the rest."""
 WARM_MS = 15 * 60_000
 LONGEST_CATCH_UP_MS = 6 * 3_600_000
 RECENT_MS = 86_400_000
 MINUTE_MS = 60_000
+STEP_MS = 30_000
+"""Clocks that are kept right are slewed, or set by less."""
 STATUS_EVERY_S = 5.0
 RENEW_EVERY_S = 30.0
 KEEP_SENT_MS = 90 * 86_400_000
@@ -85,12 +92,18 @@ class Live:
         self._marks: dict[int, int] = {}
         self._reading: tuple[int, int] | None = None
         """(bucket, last combination) of a bucket that is only read in part."""
+        self._first: int | None = None
+        """The bucket that is being read for the first time."""
         self._entry = 0
         self._rule_texts: tuple[str, ...] = ()
         self._silences: Sequence[Silence] = ()
         self._gaps_ms: dict[str, float] = {}
         self._last_ms: dict[str, int] = {}
         self._evidence_left = 0
+        self._clock: tuple[int, float] | None = None
+        """The wall clock and the monotonic one at the last turn."""
+        self._stepped_ms = 0
+        """When the clock was set last, by its new time."""
         self._status_due_s = 0.0
         self._renew_due_s = 0.0
         self.took_ms: list[float] = []
@@ -110,7 +123,10 @@ class Live:
         if done_ms is None or end_ms - done_ms > LONGEST_CATCH_UP_MS or done_ms > end_ms:
             done_ms = end_ms
         self._done_ms = done_ms - done_ms % SLOT_MS
-        desk = Desk(stored.incident for stored in self._book.recent(now_ms - RECENT_MS))
+        desk = Desk(
+            msgspec.structs.replace(stored.incident, last_ms=min(stored.incident.last_ms, now_ms))
+            for stored in self._book.recent(now_ms - RECENT_MS)
+        )
         self._entry, _ = self._book.people_moved(1 << 62)
         self.evaluator = Evaluator(self._reads, (), desk, SLOT_MS, began_ms)
         self._take_rules()
@@ -135,32 +151,63 @@ class Live:
         """The end of the newest bucket that is over, with its grace."""
         return (now_ms - GRACE_MS) // SLOT_MS * SLOT_MS
 
+    def _notice_step(self, now_ms: int, now_s: float) -> None:
+        """Begin anew where the clock was set: hours that did not pass are not judged, nor is one judged twice."""
+        before, self._clock = self._clock, (now_ms, now_s)
+        if before is None:
+            return
+        step_ms = now_ms - before[0] - 1000 * (now_s - before[1])
+        if abs(step_ms) <= STEP_MS:
+            return
+        log.warning("the clock was set by %+.0f s: judging goes on from its new time", step_ms / 1000)
+        self._stepped_ms = now_ms
+        self._book.remember({"evaluated_ms": self._closed(now_ms)})
+        self._held.clear()
+        self._marks.clear()
+        self._reading = self._first = None
+        self._last_ms.clear()
+        self._start()
+
     # ---- each second
 
     def turn(self) -> list[Applied]:
         """Read what came, look, store what moved."""
         started_s = time.monotonic()
         now_ms = self._now_ms()
+        self._notice_step(now_ms, started_s)
         self._take_people()
         self._take_rules()
         self._silences = [stored.silence for stored in self._book.silences(now_ms)]
         self._book.warn_of_silences(now_ms, self._silence_messages)
         self._renew(started_s, now_ms)
         self._take_rare()
-        applied: list[Applied] = []
         is_whole = self._take_traffic(now_ms)
-        while self._done_ms < self._closed(now_ms) and (is_whole or self._is_read(self._done_ms)):
-            self._done_ms += SLOT_MS
-            applied += self._look(self._done_ms, is_turn_of_slot=True)
+        applied = self._look_at_slots(now_ms, is_whole=is_whole)
         since_ms = min(now_ms - GRACE_MS - self._done_ms, SLOT_MS - 1)
-        if not applied and since_ms > 0:
-            applied += self._look(self._done_ms + since_ms, is_turn_of_slot=False)
+        if self.evaluator.looking_at_ms is None and not applied and since_ms > 0:
+            moves = self.evaluator.tick(self._done_ms + since_ms, self._silences)
+            applied += self._store(moves, is_turn_of_slot=False)
         self.took_ms = [*self.took_ms[-99:], 1000 * (time.monotonic() - started_s)]
         self._tell_status(started_s, now_ms)
         return applied
 
-    def _look(self, at_ms: int, *, is_turn_of_slot: bool) -> list[Applied]:
-        moves = self.evaluator.tick(at_ms, self._silences)
+    def _look_at_slots(self, now_ms: int, *, is_whole: bool) -> list[Applied]:
+        """Look at each slot that is over and read, oldest first; the newest over several turns."""
+        applied: list[Applied] = []
+        is_behind = self._closed(now_ms) - self._done_ms > MOST_BEHIND_MS
+        until_s = time.monotonic() + (math.inf if is_behind else LOOK_S)
+        while (left_s := until_s - time.monotonic()) > 0:
+            if self.evaluator.looking_at_ms is None:
+                if self._done_ms >= self._closed(now_ms) or not (is_whole or self._is_read(self._done_ms)):
+                    break
+                self._done_ms += SLOT_MS
+                self.evaluator.begin(self._done_ms)
+            if self.evaluator.go_on(left_s):
+                applied += self._store(self.evaluator.finish(self._silences), is_turn_of_slot=True)
+        return applied
+
+    def _store(self, moves: Sequence[Move], *, is_turn_of_slot: bool) -> list[Applied]:
+        """Write down what moved, with its messages, in one transaction."""
         wanted = [m for m in moves if is_turn_of_slot or m.what is not What.UPDATED]
         if not wanted and not is_turn_of_slot:
             return []
@@ -233,17 +280,24 @@ class Live:
         """Read one bite of a bucket and fold what is new in it; True when that was the last."""
         after = self._reading[1] if self._reading is not None and self._reading[0] == start_ms else 0
         rows = self._reads.cells(SLOT_MS, start_ms, after, ROWS_PER_BITE)
+        if start_ms not in self._held:
+            self._first = start_ms
         held = self._held.setdefault(start_ms, {})
-        new = []
-        for row in rows:
-            before = held.get(row[0], 0)
-            if row[7] != before:
-                held[row[0]] = row[7]
-                new.append((*row[:7], row[7] - before))
+        if self._first == start_ms:  # read for the first time: all of it is new
+            held.update([(row[0], row[7]) for row in rows])
+            new = rows
+        else:
+            new = []
+            for row in rows:
+                before = held.get(row[0], 0)
+                if row[7] != before:
+                    held[row[0]] = row[7]
+                    new.append((*row[:7], row[7] - before))
         self.evaluator.fold(start_ms // SLOT_MS, new)
         is_last = len(rows) < ROWS_PER_BITE
         self._reading = None if is_last else (start_ms, rows[-1][0])
         if is_last:
+            self._first = None
             self._drop_held()
         return is_last
 
@@ -273,7 +327,8 @@ class Live:
     def _take_arrivals(self, now_ms: int) -> None:
         quiet, beats = [], []
         for source, way, is_connected, received_ms, beat_ms in self._reads.arrivals():
-            last_ms = max(received_ms or 0, beat_ms or 0)
+            beat_ms = None if beat_ms is None else self._by_this_clock(beat_ms)
+            last_ms = self._by_this_clock(max(received_ms or 0, beat_ms or 0))
             if way in UNLIVE_WAYS or source.startswith(RECORDINGS) or now_ms - last_ms > RECENT_MS:
                 continue
             if is_connected and beat_ms is not None:
@@ -287,6 +342,10 @@ class Live:
                 quiet.append(Quiet(source=source, last_ms=last_ms, usual_gap_ms=round(self._gaps_ms[source])))
         self.evaluator.quiet = quiet
         self.evaluator.beat_ms = max(beats, default=None)
+
+    def _by_this_clock(self, at_ms: int) -> int:
+        """A silence counts from the moment when the clock was set, and is never less than nothing."""
+        return min(max(at_ms, self._stepped_ms), self._now_ms())
 
     # ---- what is told
 

@@ -13,7 +13,7 @@ import msgspec
 from domain.detectors.detector import Detector, Values, number
 from domain.detectors.findings import Finding, Sample, Severity
 from domain.detectors.scene import Scene
-from domain.detectors.subjects import Subject, from_where, refusals_by_slot, refused_subjects
+from domain.detectors.subjects import PAUSE_EVERY, Subject, from_where, refusals_by_slot, refused_subjects
 from domain.detectors.tracks import REFUSED
 from domain.detectors.words import limit_words, span, times
 
@@ -33,10 +33,12 @@ HIDDEN_SHARE = 0.8
 TOO_MANY_REQUESTS = 429
 
 
-def detect(scene: Scene, values: Values) -> Iterator[Finding]:
+def detect(scene: Scene, values: Values) -> Iterator[Finding | None]:
     """Subjects whose refusals have one of the three shapes."""
     least = min(values["burst"], values["micro_total"], values["sustained"])
-    for subject in refused_subjects(scene, LOOK_BACK_S, least):
+    for place, subject in enumerate(refused_subjects(scene, LOOK_BACK_S, least)):
+        if not place % PAUSE_EVERY:
+            yield None
         found = _micro(scene, values, subject) or _burst(scene, values, subject)
         found = found or _sustained(scene, values, subject)
         if found is not None:

@@ -11,7 +11,8 @@ from domain.detectors.scene import Scene
 
 Values = Mapping[str, float]
 """A rule's parameters by name."""
-Detect = Callable[[Scene, Values], Iterator[Finding]]
+Detect = Callable[[Scene, Values], Iterator[Finding | None]]
+"""Yields what it sees, and None where it may be left for a while: looks are spread over turns."""
 Refine = Callable[[Finding, Sequence[Sample]], Finding | None]
 
 

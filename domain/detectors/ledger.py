@@ -73,9 +73,10 @@ class Ledger:
         minute = self.minute_of(slot)
         if minute > self._generation:
             self._turn(minute)
-        consumers, services, everything = self.consumers, self.services, self.everything
+        consumers, services = self.consumers, self.services
+        sums: dict[int, int] = {}
         for consumer, address, service, route, limit, outcome, n in rows:
-            everything.add(slot, minute, outcome, n, None, NOBODY, NOBODY)
+            sums[outcome] = sums.get(outcome, 0) + n
             if consumer:
                 track = consumers.get(consumer)
                 if track is None:
@@ -88,6 +89,8 @@ class Ledger:
                 track.add(slot, minute, outcome, n, consumer or address or NOBODY, route, NOBODY)
             if address is not None:
                 self._add_address(slot, minute, consumer, address, route, limit, outcome, n)
+        for outcome, n in sums.items():
+            self.everything.add(slot, minute, outcome, n, None, NOBODY, NOBODY)
 
     def _add_address(
         self,

@@ -25,6 +25,8 @@ NEWCOMERS_SIGMAS = 2.5
 ONE_ROUTE = 0.9
 SINGLE_USE = 0.9
 LEAST_OF_A_MINUTE = 0.2
+REPEATED = 0.5
+"""Addresses that share work come back in the next minute."""
 MOST_AT_ONCE = 4
 """Requests of one address that are still one visit of a client that changes addresses."""
 LEAST_EACH = 3
@@ -54,34 +56,35 @@ def _site(scene: Scene, values: Values, site: str, track: Track) -> Finding | No
     route, on_route = _main_route(scene, track, minutes)
     if on_route < ONE_ROUTE * requests:
         return None
-    if _are_used_once(scene, track, minutes):
+    visits = _Visits(track, scene.minute - minutes, scene.minute)
+    if visits.are_single:
         return _rotation(scene, values, site, track, peers, route)
+    if not visits.are_repeated:
+        return None
     spread = _dispersion([c[REQUESTS] for c in peers.values()])
     if requests < LEAST_EACH * len(peers) or not _is_one_program(scene, values, track, peers, spread):
         return None
     return _crowd(scene, values, site, peers, route, requests, refused, spread)
 
 
-def _are_used_once(scene: Scene, track: Track, minutes: int) -> bool:
-    """Whether nearly every address is used for a request, or a few at once, and then never again.
+class _Visits:
+    """How often addresses of a network come back, by minutes: never, or again and again."""
 
-    At once is within a minute, and never again can be said only after some of two minutes; the pair at the
-    turn of a minute is forgiven by the share.
-    """
-    chapters = [
-        found.peers
-        for minute in range(scene.minute - minutes, scene.minute + 1)
-        if (found := track.chapters.get(minute)) is not None
-    ]
-    everybody = set().union(*chapters)
-    enough = SINGLE_USE * len(everybody)
-    single = sum(1 for peers in chapters for counts in peers.values() if counts[REQUESTS] == 1)
-    if single >= enough and sum(map(len, chapters)) - len(everybody) <= len(everybody) - enough:
-        return True
-    again = sum(map(len, chapters)) - len(everybody)
-    many = sum(1 for peers in chapters for counts in peers.values() if counts[REQUESTS] > MOST_AT_ONCE)
-    is_long = sum(1 for peers in chapters if len(peers) >= LEAST_OF_A_MINUTE * len(everybody)) > 1
-    return is_long and len(everybody) - again - many >= enough
+    def __init__(self, track: Track, from_minute: int, to_minute: int) -> None:
+        chapters = [
+            found.peers
+            for minute in range(from_minute, to_minute + 1)
+            if (found := track.chapters.get(minute)) is not None
+        ]
+        everybody = len(set().union(*chapters))
+        again = sum(map(len, chapters)) - everybody
+        counts = [c[REQUESTS] for peers in chapters for c in peers.values()]
+        is_long = sum(1 for peers in chapters if len(peers) >= LEAST_OF_A_MINUTE * everybody) > 1
+        several = sum(1 for n in counts if n > (MOST_AT_ONCE if is_long else 1))
+        self.are_single = everybody - again - several >= SINGLE_USE * everybody
+        """Nearly every address is used for a request, or a few at once, and then never again. At once is
+        within a minute, and never again can be said only after some of two minutes."""
+        self.are_repeated = again >= REPEATED * everybody
 
 
 def _main_route(scene: Scene, track: Track, minutes: int) -> tuple[Key, int]:
@@ -257,7 +260,7 @@ DETECTOR = Detector(
         number("together_s", 180, (60, 840), "seconds", "span in which newcomers must have come"),
         number(
             "settled_s",
-            60,
+            30,
             (0, 86_400),
             "seconds",
             "how long history must be known before `new` means something",

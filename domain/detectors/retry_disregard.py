@@ -16,7 +16,7 @@ import msgspec
 from domain.detectors.detector import Detector, Values, number
 from domain.detectors.findings import Finding, Sample, Severity
 from domain.detectors.scene import Scene
-from domain.detectors.subjects import Subject, from_where, refused_subjects
+from domain.detectors.subjects import PAUSE_EVERY, Subject, from_where, refused_subjects
 from domain.detectors.tracks import MINUTE_MS, NOBODY, REFUSED
 from domain.detectors.words import limit_words, many, span, times
 from domain.limits import Limit
@@ -44,9 +44,11 @@ CLOCK_SPREAD = 0.3
 to half of itself, near 0 for an exact one."""
 
 
-def detect(scene: Scene, values: Values) -> Iterator[Finding]:
+def detect(scene: Scene, values: Values) -> Iterator[Finding | None]:
     """Subjects that ask on within the window they were refused in, and those that wait."""
-    for subject in refused_subjects(scene, LOOK_BACK_S, values["obeys_windows"]):
+    for place, subject in enumerate(refused_subjects(scene, LOOK_BACK_S, values["obeys_windows"])):
+        if not place % PAUSE_EVERY:
+            yield None
         found = None
         for key, by_slot in subject.track.limits.items():
             limit = scene.names.limit(key)

@@ -19,8 +19,9 @@ from domain.detectors.words import listed, many, span
 
 NAME = "shared_or_leaked_key"
 LEAST_SITES = 2
-GROWTH = 0.5
-"""The new providers must be at least so many as a part of those that it came from before."""
+GROWTH, GROWTH_YOUNG, YOUNG_S = 0.5, 1.0, 300
+"""The new providers must be so many as a part of those that it came from before; more of a consumer that
+was watched for less than five minutes, all of whose places cannot be known yet."""
 USUAL_MINUTES = 10
 GUESSING_UNAUTHORIZED = 0.3
 """An address where so many requests fail to log in guesses credentials: that is another detector's find."""
@@ -48,24 +49,30 @@ def _judge(scene: Scene, values: Values, track: Track) -> Finding | None:
     fresh = {peer for peer, _ in track.newest_known(first) if isinstance(peer, str)}
     if len(fresh) < values["addresses"]:
         return None
-    peers = _present(scene, track, fresh, minutes=max(2, round(values["over_s"] / 60)))
-    known = scene.past.known_addresses(track.key, peers, scene.ledger.start_ms(first))
-    peers = {a: c for a, c in peers.items() if a not in known}
     home = {provider_of(a) for a, slot in track.known.items() if slot < first and isinstance(a, str)}
-    peers = {a: c for a, c in peers.items() if provider_of(a) not in home}
-    requests = sum(c[REQUESTS] for c in peers.values())
-    if len(peers) < values["addresses"] or requests < values["requests"]:
-        return None
+    fresh = {a for a in fresh if provider_of(a) not in home}
+    is_young = first - track.first_slot < scene.ledger.slots_in(YOUNG_S)
+    least = (GROWTH_YOUNG if is_young else GROWTH) * len(home)
+    if len(fresh) < max(values["addresses"], least):
+        return None  # at home, or it always came from everywhere
+    peers = _present(scene, track, fresh, minutes=max(2, round(values["over_s"] / 60)))
+    if _is_enough(values, peers):
+        known = scene.past.known_addresses(track.key, peers, scene.ledger.start_ms(first))
+        peers = {a: c for a, c in peers.items() if a not in known}
     sites, providers = {site_of(a) for a in peers}, {provider_of(a) for a in peers}
     usual = _usual_new_sites(scene, track, first)
     is_wide = len(providers) >= values["networks"] or (
         len(peers) >= values["many"] and len(sites) >= LEAST_SITES
     )
-    if len(providers) < GROWTH * len(home):
-        return None  # it always came from everywhere
-    if not is_wide or len(sites) < values["factor"] * usual:
+    grew = len(providers) >= least and len(sites) >= values["factor"] * usual
+    if not (_is_enough(values, peers) and is_wide and grew):
         return None
     return _finding(scene, values, track, peers, sites, providers, usual, first)
+
+
+def _is_enough(values: Values, peers: dict[str, Counts]) -> bool:
+    requests = sum(c[REQUESTS] for c in peers.values())
+    return len(peers) >= values["addresses"] and requests >= values["requests"]
 
 
 def _present(scene: Scene, track: Track, fresh: set[str], *, minutes: int) -> dict[str, Counts]:

@@ -9,6 +9,8 @@ from domain.detectors.scene import Scene
 from domain.detectors.tracks import NOBODY, REFUSED, UNAUTHORIZED, Key, Track
 from domain.detectors.words import listed, many
 
+PAUSE_EVERY = 100
+"""Subjects that a detector judges before it may be left for a while: about 10 ms."""
 EGRESS_CONSUMERS = 8
 """So many consumers behind one address, most of them with a good share, make it a gateway of many."""
 EGRESS_REQUESTS_EACH = 3

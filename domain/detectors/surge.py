@@ -55,16 +55,21 @@ def detect(scene: Scene, values: Values) -> Iterator[Finding]:
 
 
 def _clients(scene: Scene, values: Values, service: Key, track: Track) -> Finding | None:
-    hit = _refused(track, scene.minute)
-    if len(hit) < values["clients"] or _places(scene, hit) < ONE_PLACE_EACH * len(hit):
+    clients = _clients_refused(track, scene.minute)
+    if clients < values["clients"]:
         return None
     began = max(scene.ledger.minute_of(track.first_slot), scene.began_ms // 60_000)
-    before = [len(_refused(track, m)) for m in range(max(began, scene.minute - MOST_MINUTES), scene.minute)]
+    before = [
+        _clients_refused(track, m) for m in range(max(began, scene.minute - MOST_MINUTES), scene.minute)
+    ]
     cause = _cause(scene, values, service, track)
     if len(before) < (1 if cause else LEAST_MINUTES):
         return None
     usual = sorted(before)[len(before) // 4]
-    if len(hit) < values["factor"] * max(1, usual):
+    if clients < values["factor"] * max(1, usual):
+        return None
+    hit = _refused(track, scene.minute)
+    if _places(scene, hit) < ONE_PLACE_EACH * len(hit):
         return None
     label = scene.names.label_of(service)
     names = [scene.names.label_of(k) if isinstance(k, int) else str(k) for k in list(hit)[:20]]
@@ -131,6 +136,13 @@ def _explained(scene: Scene, service: Track, hit: dict[Key, int], from_ms: int) 
         part = min(here[key][REFUSED] if key in here else 0, since)
         if part >= MOSTLY * lately and count <= FAR_MORE * usual:
             yield key
+
+
+def _clients_refused(track: Track, minute: int) -> int:
+    chapter = track.chapters.get(minute)
+    if chapter is None:
+        return 0
+    return sum(1 for key, counts in chapter.peers.items() if counts[REFUSED] and key != NOBODY)
 
 
 def _refused(track: Track, minute: int) -> dict[Key, int]:

@@ -176,3 +176,15 @@ def test_it_keeps_up_and_remembers_how_far_it_is(town: Town) -> None:
     assert done_ms is not None
     assert 0 <= town.now_ms - done_ms < 10_000 + GRACE_MS
     assert town.alerts.status()["rules"] == 17
+
+
+def test_a_look_that_is_spread_over_turns_says_the_same(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With no time at all a turn goes on for one step only."""
+    monkeypatch.setattr("alerting.live.LOOK_S", 1e-9)
+
+    flood(town, 60)
+    town.second()
+
+    (stored,) = town.alerts.live()
+    assert (stored.incident.rule, stored.incident.entity) == ("retry_disregard", "203.0.113.90")
+    assert stored.incident.count > 100

@@ -178,7 +178,7 @@ class Stage:
         """What a detector says at an instant."""
         found = DETECTORS[detector]
         scene = self.scene(at_s)
-        findings = list(found.detect(scene, {**found.defaults(), **values}))
+        findings = [f for f in found.detect(scene, {**found.defaults(), **values}) if f is not None]
         if found.refine is None:
             return findings
         refined = [found.refine(f, samples) if f.wants_sample else f for f in findings]

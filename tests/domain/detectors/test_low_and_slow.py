@@ -103,3 +103,21 @@ def test_refusals_in_half_the_hours_of_a_day_are_patience() -> None:
     stage.past = ScriptedPast(hours=[(START_MS - 3_600_000 * n, 400, 5) for n in range(13, 0, -1)])
 
     assert [f.shape for f in stage.see("low_and_slow", 60)] == ["low_and_slow_for_hours"]
+
+
+def test_an_ipv6_network_whose_addresses_are_used_for_a_few_requests_each_rotates_too() -> None:
+    stage = Stage()
+    for number in range(120):
+        for again in range(3):
+            stage.add(number + 0.2 * again, 1, ip=f"2001:db8:bad:1::{number:x}", route="search")
+
+    assert [f.shape for f in stage.see("low_and_slow", 120)] == ["ipv6_rotation_within_64_no_429"]
+
+
+def test_a_network_whose_addresses_may_still_come_back_is_not_judged_yet() -> None:
+    """Within the first minute a client that changes addresses and a crowd look the same."""
+    stage = Stage()
+    for number in range(60):
+        stage.every(number / 2, number / 2 + 9, 1, step_s=3, ip=f"2001:db8:bad:1::{number:x}", route="search")
+
+    assert stage.see("low_and_slow", 50) == []

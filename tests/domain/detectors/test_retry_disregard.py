@@ -147,3 +147,36 @@ def test_refusals_all_over_the_place_are_a_busy_client_and_no_loop() -> None:
         stage.every(0, 60, 10, consumer="busy", route=route, refused=True)
 
     assert stage.see("retry_disregard", 60, told([300] * 20)) == []
+
+
+def test_a_pace_that_no_refusal_changes_is_a_loop_though_each_window_lets_some_through() -> None:
+    stage = Stage()
+    for minute in range(3):
+        stage.every(60 * minute, 60 * minute + 40, 20, consumer="erp")
+        stage.every(60 * minute + 40, 60 * minute + 60, 20, consumer="erp", refused=True)
+
+    (found,) = stage.see("retry_disregard", 180, told([400, 410, 390, 405] * 5))
+
+    assert found.shape == "retry_loop_ignoring_retry_after"
+    assert "asks on every 0.5 s" in found.why
+
+
+def test_a_crowd_that_meets_new_addresses_all_the_time_evades_nothing() -> None:
+    stage = Stage()
+    for address in range(40):
+        stage.every(-120, 0, 1, consumer="app", ip=f"192.0.2.{address}")
+    for address in range(6):
+        stage.every(0, 60, 10, consumer="app", ip=f"198.51.100.{address}", refused=True)
+
+    (found,) = stage.see("retry_disregard", 60, told([200] * 20))
+
+    assert found.shape == "retry_loop_ignoring_retry_after"
+
+
+def test_an_address_of_many_consumers_in_good_order_is_not_the_one_who_asks() -> None:
+    stage = Stage()
+    for number in range(10):
+        stage.every(-120, 60, 5, consumer=f"tenant-{number}", ip="198.51.100.10")
+    stage.every(0, 60, 20, ip="198.51.100.10", refused=True)
+
+    assert stage.see("retry_disregard", 60, told([500] * 20)) == []

@@ -76,3 +76,22 @@ def test_a_shared_gateway_and_a_guesser_are_not_the_consumers_own_addresses() ->
     stage.every(0, 30, 30, ip=STRANGERS[3], unauthorized=True)
 
     assert stage.see("shared_or_leaked_key", 30) == []
+
+
+def test_an_app_whose_users_are_with_many_providers_meets_others_all_the_time() -> None:
+    stage = Stage()
+    for provider in range(30):
+        stage.every(-60, -20, 1, consumer="app", ip=f"{40 + provider}.7.0.9")
+    for provider in range(12):
+        stage.every(20, 50, 3, consumer="app", ip=f"{90 + provider}.8.0.9")
+
+    assert stage.see("shared_or_leaked_key", 50) == []
+
+
+def test_neighbours_of_where_it_always_came_from_are_no_strangers() -> None:
+    stage = Stage()
+    established(stage)
+    for site in range(10):
+        stage.every(20, 50, 3, consumer="exporter", ip=f"10.20.{site}.9")
+
+    assert stage.see("shared_or_leaked_key", 50) == []

@@ -110,3 +110,28 @@ def test_a_gap_in_the_feed_makes_no_comparison() -> None:
     stage.more["gaps"] = ((START_MS - 300_000, START_MS - 200_000),)
 
     assert stage.see("surge", 0) == []
+
+
+def test_a_surge_explains_neither_who_was_refused_before_it_nor_who_is_refused_elsewhere() -> None:
+    stage = Stage()
+    customers(stage, -300, 0, 2)
+    stage.every(-100, 0, 40, consumer="before", ip="10.1.1.1", refused=True)
+    customers(stage, 0, 20, 28)
+    stage.every(0, 20, 1, consumer="before", ip="10.1.1.1", refused=True)
+    stage.every(0, 20, 1, consumer="elsewhere", ip="10.1.1.2", refused=True)
+    stage.every(0, 20, 9, consumer="elsewhere", ip="10.1.1.2", service="payments", refused=True)
+
+    (found,) = stage.see("surge", 20)
+
+    names = {name for _, name in found.covers}
+    assert "customer-7" in names
+    assert not names & {"before", "elsewhere"}
+
+
+def test_many_clients_behind_one_address_are_refused_as_one() -> None:
+    stage = Stage()
+    customers(stage, -300, 0, 2)
+    for number in range(40):
+        stage.every(0, 20, 1, consumer=f"tenant-{number}", ip="198.51.100.10", refused=True)
+
+    assert stage.see("surge", 20) == []
