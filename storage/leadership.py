@@ -1,8 +1,8 @@
 """Which one of several processes has the duties that must be done once: alerts, and approved changes.
 
 On a file there is one writer, and it has them. On PostgreSQL it is whoever holds an advisory lock, which the
-server gives up with the session that took it: at once when the process dies, after about 8 s when its machine
-vanishes without a word.
+server gives up with the session that took it: at once when the process dies, after 3.5 s when it hangs or its
+machine vanishes without a word.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class OnlyOne:
         """There is nobody to take it."""
 
 
-LEASE_S = 4.0
+LEASE_S = 3.5
 """A holder that could not make sure for this long does nothing any more, whatever it believes."""
 
 

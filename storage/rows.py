@@ -18,7 +18,7 @@ import msgspec
 
 from domain.filters import Dimension, Filters
 from domain.windows import Window
-from storage.batches import CollectorStatus
+from storage.batches import CollectorStatus, Member
 
 
 class SourceState(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,6 +54,8 @@ class Freshness(msgspec.Struct, frozen=True, kw_only=True):
     """Newest sign of life of any connected stream."""
     collector: CollectorStatus | None
     sources: tuple[SourceState, ...]
+    members: tuple[Member, ...] = ()
+    """Every process of ours that was heard of in the last hour, by role and name."""
 
 
 class Totals(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from collector.bus.parcels import Message
 from storage.batches import BusState
 
-ACK_WAIT_S = 30.0
+ACK_WAIT_S = 15.0
 """A writer that says nothing about a message for this long has lost it: another gets it."""
 
 

@@ -282,7 +282,7 @@ class NatsBus:
         await self._answer(_message(delivered).ack())
 
     async def keep(self, delivered: Delivered) -> None:
-        """Have it for another 30 s."""
+        """Have it for another 15 s."""
         await self._answer(_message(delivered).in_progress())
 
     async def give_back(self, delivered: Delivered) -> None:

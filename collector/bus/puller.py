@@ -30,7 +30,7 @@ TAKE = 32
 MOST_IN_HAND = 256
 TAKE_WAIT_S = 1.0
 RETRY_S = 0.5
-KEEP_EVERY_S = 10.0
+KEEP_EVERY_S = 5.0
 """Well within `bus.ACK_WAIT_S`, so that what waits for the store is not given to others."""
 MOST_DELIVERIES = 10
 """A message is given out again only where a writer died or fell silent while it had it."""

@@ -9,11 +9,9 @@ from storage.postgres.connection import WRITE_LOCK, PostgresConnection
 
 DUTY_LOCK = WRITE_LOCK + 2
 ANSWER_MS = 2_000
-_ALERT_SERVER = (
-    "SET tcp_keepalives_idle TO 3; SET tcp_keepalives_interval TO 1; SET tcp_keepalives_count TO 3;"
-    " SET tcp_user_timeout TO 6000"
-)
-"""When the server sees that a peer has vanished; https://www.postgresql.org/docs/18/runtime-config-connection.html"""
+_ALERT_SERVER = f"SET idle_session_timeout TO {round(1000 * LEASE_S)}"
+"""A holder asks every second. Where it hangs, or its machine has vanished, the server ends the session after this
+time; https://www.postgresql.org/docs/18/runtime-config-client.html#GUC-IDLE-SESSION-TIMEOUT"""
 
 
 class PostgresLeadership:

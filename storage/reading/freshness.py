@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import msgspec
 
-from storage.batches import CollectorStatus
+from storage.batches import CollectorStatus, Member
 from storage.codes import META_LAST_RECEIVED, META_LAST_SEQ
 from storage.reading.snapshot import Snapshot
 from storage.rows import Freshness, SourceState
 
 MAX_SOURCES = 1_000
+MAX_MEMBERS = 100
 
 
 def read_freshness(snapshot: Snapshot) -> Freshness:
@@ -49,6 +50,10 @@ def read_freshness(snapshot: Snapshot) -> Freshness:
         last_beat_ms=max(beats, default=None),
         collector=None if status is None else msgspec.json.decode(status, type=CollectorStatus),
         sources=sources,
+        members=tuple(
+            msgspec.json.decode(row[0], type=Member)
+            for row in snapshot.rows(f"SELECT body FROM members ORDER BY role, member LIMIT {MAX_MEMBERS}")
+        ),
     )
 
 

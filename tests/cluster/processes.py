@@ -71,7 +71,8 @@ class Process:
             with contextlib.suppress(OSError):
                 self.health()
                 return
-            assert self._process is not None and self._process.poll() is None, self.told()
+            assert self._process is not None
+            assert self._process.poll() is None, self.told()
             assert time.monotonic() < until, self.told()
             time.sleep(0.05)
 
@@ -103,7 +104,9 @@ class Process:
         """A sample of /metrics, summed over its labels; 0 where there is none."""
         with urllib.request.urlopen(f"http://{self.http}/metrics", timeout=5) as answer:
             lines = answer.read().decode().splitlines()
-        found = [line.rpartition(" ")[2] for line in lines if line.partition("{")[0].partition(" ")[0] == name]
+        found = [
+            line.rpartition(" ")[2] for line in lines if line.partition("{")[0].partition(" ")[0] == name
+        ]
         return sum(map(float, found))
 
     def told(self) -> str:

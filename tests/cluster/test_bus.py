@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from tests.cluster.processes import Process, running, wait_for
-from tests.cluster.senders import Senders, refusal_of
+from tests.cluster.senders import Senders
 from tests.jetstream import Cluster, jetstream
 from tests.storage.filling import rows
 
