@@ -30,10 +30,33 @@ class Gathered:
     """Several decoded items as one, and which item everything came from."""
 
     decoded: Decoded
-    owners: tuple[int, ...]
+    owners: list[int]
     """For each of `decoded.events`, the place of its item, from 0."""
-    unreadable: tuple[tuple[int, str], ...]
+    unreadable: list[tuple[int, str]]
     """(place of the item, why) for everything in `decoded.quarantined`."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Taken:
+    """A batch of a stream that was not handed on yet, and what its items came to."""
+
+    batch: Batch
+    gathered: Gathered
+
+    @property
+    def items(self) -> int:
+        """How many numbers of the stream it stands for."""
+        return (self.batch.upto or 0) - (self.batch.first or 0) + 1
+
+    def join(self, later: Taken) -> None:
+        """Append the batch that follows in the stream: one that waits takes the others in."""
+        batch, more = self.batch, later.batch
+        offset = (more.first or 0) - (batch.first or 0)
+        self.gathered.owners.extend(offset + place for place in later.gathered.owners)
+        self.gathered.unreadable.extend((offset + place, why) for place, why in later.gathered.unreadable)
+        batch.decoded.take(more.decoded)
+        batch.upto, batch.received_ms = more.upto, more.received_ms
+        batch.gaps += more.gaps
 
 
 def gather(items: Iterable[Decoded]) -> Gathered:
@@ -45,7 +68,7 @@ def gather(items: Iterable[Decoded]) -> Gathered:
         owners += [place] * len(item.events)
         unreadable += [(place, bad.why) for bad in item.quarantined]
         add(whole, item)
-    return Gathered(whole, tuple(owners), tuple(unreadable))
+    return Gathered(whole, owners, unreadable)
 
 
 def read_batch(items: Iterable[Any], *, received_ms: int) -> Gathered:
@@ -66,7 +89,7 @@ def read_batch(items: Iterable[Any], *, received_ms: int) -> Gathered:
             owners.append(place)
         while len(unreadable) < len(bad):
             unreadable.append((place, bad[len(unreadable)].why))
-    return Gathered(whole, tuple(owners), tuple(unreadable))
+    return Gathered(whole, owners, unreadable)
 
 
 def add(whole: Decoded, item: Decoded) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
-from collector.batching import Gathered, dead_items, runs, shed_gaps
+from collector.batching import Taken, dead_items, runs, shed_gaps
 from collector.decoding import decode_items
 from collector.sources.session import Close, FindCursor, Send, Session, Store, StoreGap
 from collector.wire.stream import DeadSeq
@@ -30,6 +30,10 @@ TOO_BIG = 1009
 PING_EVERY_S = 20.0
 PONG_LIMIT_S = 20.0
 SEND_LIMIT_S = 30.0
+ENOUGH_ITEMS = 50
+"""Batches with as many are handed on as they come."""
+WRITTEN_AND_NEXT = 2
+"""Batches of a stream that the writer has before small ones wait: more would gain no time."""
 GONE = Close(1011, "no answer to a ping")
 DEAF = Close(1011, "acknowledgements are not read")
 
@@ -72,6 +76,7 @@ class Link:
         "_pending",
         "_reader",
         "_socket",
+        "_waiting",
         "_writer",
         "address",
         "closing",
@@ -93,6 +98,8 @@ class Link:
         self._due = _Wakeup()
         self._is_waiting_for_room = False
         self._pending: dict[asyncio.Future[Written], None] = {}
+        self._waiting: Taken | None = None
+        """What has a place in the writer's queue and is not in it yet."""
         self._reader: asyncio.Task[None] | None = None
         self._closer: asyncio.Task[None] | None = None
         self._drained: asyncio.Future[None] | None = None
@@ -127,6 +134,7 @@ class Link:
         self._drained = self._loop.create_future()
         if self._reader is not None:
             self._reader.cancel()
+        self._submit()
         if self._pending:
             await asyncio.wait(set(self._pending), timeout=limit_s)
         with contextlib.suppress(ConnectionClosed):
@@ -221,23 +229,47 @@ class Link:
             first += len(items)
 
     async def _store_piece(self, command: Store) -> None:
-        self._is_waiting_for_room = True
-        await self._writer.room()
-        self._is_waiting_for_room = False
+        if len(command.items) >= ENOUGH_ITEMS:
+            self._submit()
+        needs_place = self._waiting is None
+        if needs_place:
+            self._is_waiting_for_room = True
+            await self._writer.room()
+            self._is_waiting_for_room = False
         received_ms = self.server.now_ms()
         try:
-            gathered = await decode_items(command.items, received_ms)
+            gathered = await decode_items(command.items, received_ms)  # small ones at once, without a pause
         except BaseException:
-            self._writer.leave()
+            if needs_place:
+                self._writer.leave()
             raise
         if self.closing is not None:
-            self._writer.leave()
+            if needs_place:
+                self._writer.leave()
             return
         gaps = shed_gaps(self.session.source, command.items, received_ms)
         batch = self._batch(gathered.decoded, command.first, command.upto, received_ms, gaps)
-        future = self._writer.submit(batch)
-        self._pending[future] = None
-        future.add_done_callback(partial(self._stored, command, gathered, received_ms))
+        self._hand_on(Taken(batch, gathered))
+
+    def _hand_on(self, taken: Taken) -> None:
+        """Give a batch to the writer; a small one, while others of this stream are there, waits for more.
+
+        With a transaction of 64 batches of one event each, an event took 190 us.
+        """
+        if self._waiting is None:
+            self._waiting = taken
+        else:
+            self._waiting.join(taken)
+        is_enough = self._waiting.items >= ENOUGH_ITEMS
+        if is_enough or len(self._pending) < WRITTEN_AND_NEXT or self._writer.piece is not None:
+            self._submit()
+
+    def _submit(self) -> None:
+        taken, self._waiting = self._waiting, None
+        if taken is not None:
+            future = self._writer.submit(taken.batch)
+            self._pending[future] = None
+            future.add_done_callback(partial(self._stored, taken))
 
     def _batch(
         self, decoded: Decoded, first: int, upto: int, received_ms: int, gaps: tuple[Gap, ...]
@@ -253,17 +285,16 @@ class Link:
             gaps=gaps,
         )
 
-    def _stored(
-        self, command: Store, gathered: Gathered, received_ms: int, future: asyncio.Future[Written]
-    ) -> None:
+    def _stored(self, taken: Taken, future: asyncio.Future[Written]) -> None:
         self._pending.pop(future, None)
+        self._submit()
         if future.cancelled() or future.exception() is not None:
             return
-        dead = dead_items(gathered, future.result().dead)
-        self.session.stored(
-            command.upto, [DeadSeq(seq=command.first + place, why=why[:200]) for place, why in dead]
-        )
-        self.server.note_arrival(self.session.source, received_ms)
+        batch = taken.batch
+        first, upto = batch.first or 0, batch.upto or 0
+        dead = dead_items(taken.gathered, future.result().dead)
+        self.session.stored(upto, [DeadSeq(seq=first + place, why=why[:200]) for place, why in dead])
+        self.server.note_arrival(self.session.source, batch.received_ms)
         self._due.set()
 
     # ---- speaking
@@ -316,6 +347,7 @@ class Link:
             self._due.set()
 
     def _leave(self) -> None:
+        self._submit()  # the peer is gone, and what it sent is here
         source = self.session.source
         if source and self.server.links.get(source) is self:
             del self.server.links[source]

@@ -85,8 +85,3 @@ def digest(*parts: Any) -> str:
     """
     data = orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)
     return hashlib.blake2b(data, digest_size=16).hexdigest()
-
-
-def fingerprint(data: bytes) -> int:
-    """A signed 64-bit number for some bytes."""
-    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "big", signed=True)

@@ -17,7 +17,7 @@ import msgspec
 import orjson
 
 from collector.wire.admin_calls import admin_call
-from collector.wire.fields import address, digest, fingerprint, mapping, shown, text
+from collector.wire.fields import address, digest, mapping, shown, text
 from collector.wire.json_bytes import load_json, tidied
 from collector.wire.parties import Reading, Seen, parties_of, who_columns
 from collector.wire.payloads import (
@@ -30,6 +30,7 @@ from collector.wire.raw_json import RawJson, as_raw, checked, split_array
 from collector.wire.times import NEWEST_MS, OLDEST_MS, instant_ms
 from domain.errors import DecodeError
 from domain.events import Decoded, Event, Kind, Traffic
+from domain.request_marks import mark_of, mark_of_request
 from domain.violations import Answer, Judgement, answered_by, judge
 
 TOO_MANY_REQUESTS = 429
@@ -312,9 +313,9 @@ def _fingerprint(entry: _Entry, raw: RawJson, where: str) -> int:
     """Of the request id; of the whole entry before Kong 3.5, which logged none."""
     request_id = entry.request.id if entry.request is not None else None
     if type(request_id) is str and request_id:
-        return fingerprint(request_id.encode())
+        return mark_of_request(request_id)
     try:
-        return fingerprint(orjson.dumps(load_json(bytes(raw), where), option=orjson.OPT_SORT_KEYS))
+        return mark_of(orjson.dumps(load_json(bytes(raw), where), option=orjson.OPT_SORT_KEYS))
     except TypeError:
         raise DecodeError(where, "nested too deeply") from None
 

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from collector.wire.fields import fingerprint, integer, text
+from collector.wire.fields import integer, text
 from collector.wire.http_log import add_log_entry
 from collector.wire.json_bytes import load_json, tidied
 from collector.wire.own_events import columns_of, decode_own_event
@@ -28,6 +28,7 @@ from collector.wire.times import instant_ms
 from domain.errors import DecodeError, excerpt
 from domain.events import Decoded, EntitySeen, NodeSeen, PluginSeen, Traffic
 from domain.redaction import redact
+from domain.request_marks import mark_of
 
 WHERE = "stream item"
 HTTP_LOG = "http-log"
@@ -149,7 +150,7 @@ def _totals(item: dict[str, Any], received_ms: int, where: str) -> Decoded:
             raise DecodeError(where, f"count is {excerpt(repr(value))}, expected 1 to {MOST_REQUESTS}")
         decoded.traffic.append(
             Traffic(
-                fingerprint=fingerprint(f"{item_id}:{status}".encode("utf-8", "surrogatepass")),
+                fingerprint=mark_of(f"{item_id}:{status}".encode("utf-8", "surrogatepass")),
                 at_ms=at_ms,
                 status=status,
                 count=count,

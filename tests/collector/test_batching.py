@@ -8,7 +8,16 @@ from typing import Any
 import msgspec
 import pytest
 
-from collector.batching import dead_items, gather, group_length, may_settle, shed_gaps, weight
+from collector.batching import (
+    Gathered,
+    Taken,
+    dead_items,
+    gather,
+    group_length,
+    may_settle,
+    shed_gaps,
+    weight,
+)
 from domain.events import Certainty, Decoded, Event, PluginSeen, Quarantined, Traffic
 from storage.batches import Batch, Dead
 
@@ -27,7 +36,7 @@ def test_items_keep_their_order_and_their_place() -> None:
     gathered = gather(items)
 
     assert [e.id for e in gathered.decoded.events] == ["1", "2", "3"]
-    assert gathered.owners == (0, 2, 2)
+    assert gathered.owners == [0, 2, 2]
     assert (len(gathered.decoded.traffic), gathered.decoded.entries) == (1, 3)
 
 
@@ -79,6 +88,30 @@ def test_only_open_questions_and_new_plugins_call_for_another_judgement(
     decoded: Decoded, expected: object
 ) -> None:
     assert may_settle(decoded) is expected
+
+
+def taken(first: int, upto: int, *owners: int, why: str = "") -> Taken:
+    """A batch of a stream: an event for each of the owners, an unreadable item where there is a why."""
+    decoded = Decoded(events=[event(first + place) for place in owners], entries=upto - first + 1)
+    unreadable = [(upto - first, why)] if why else []
+    batch = Batch(source="s", way="stream", received_ms=upto, decoded=decoded, first=first, upto=upto)
+    return Taken(batch, Gathered(decoded, list(owners), unreadable))
+
+
+def test_batches_that_follow_each_other_are_one() -> None:
+    whole = taken(5, 6, 0, why="no kind")
+    whole.join(taken(7, 7, 0))
+    whole.join(taken(8, 10, 0, 2, why="no event"))
+
+    assert [found.id for found in whole.batch.decoded.events] == ["5", "7", "8", "10"]
+    assert (whole.batch.first, whole.batch.upto, whole.batch.received_ms) == (5, 10, 10)
+    assert whole.batch.decoded.entries == whole.items == 6
+    refused = [Dead(index=1, why="too big"), Dead(index=3, why="too long")]
+    assert dead_items(whole.gathered, refused) == [
+        (1, "no kind"),
+        (2, "too big"),
+        (5, "no event"),
+    ]
 
 
 def raw(value: Any) -> msgspec.Raw:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.wire.fields import address, digest, fingerprint, integer, mapping, reference, shown, text
+from collector.wire.fields import address, digest, integer, mapping, reference, shown, text
 
 
 @pytest.mark.parametrize(
@@ -74,12 +74,6 @@ def test_canonical_addresses_stay_as_they_are(value: str) -> None:
 def test_equal_values_have_equal_digests_whatever_the_order_of_their_keys() -> None:
     assert digest({"a": 1, "b": [2]}) == digest({"b": [2], "a": 1})
     assert digest({"a": 1}) != digest({"a": 2})
-
-
-def test_a_fingerprint_is_the_same_on_every_machine_and_fits_64_bits() -> None:
-    """Stored ones are compared with those of later versions."""
-    assert fingerprint(b"d1f02573c91f0e4aa259bd5922593442") == -5667892565521102585
-    assert -(2**63) <= fingerprint(b"x") < 2**63
 
 
 def test_references_and_objects() -> None:
