@@ -61,7 +61,10 @@ class Dashboard:
 def running_dashboard(
     folder: Path, database: Path | None = None, port: int | None = None, **environ: str
 ) -> Iterator[Dashboard]:
-    """`streamlit run dashboard.py` as a user starts it, on free ports, ended with SIGTERM."""
+    """`streamlit run dashboard.py` as a user starts it, on free ports, ended with SIGTERM.
+
+    `environ` may name the addresses of a collector that runs already.
+    """
     port, ws, http = port or free_port(), free_port(), free_port()
     path = database or folder / "gatewatch.db"
     log = folder / "dashboard.log"
@@ -83,8 +86,8 @@ def running_dashboard(
         )
     dashboard = Dashboard(
         f"http://127.0.0.1:{port}",
-        f"ws://127.0.0.1:{ws}/v1/stream",
-        f"http://127.0.0.1:{http}",
+        f"ws://{env['GATEWATCH_WS_LISTEN']}/v1/stream",
+        f"http://{env['GATEWATCH_HTTP_LISTEN']}",
         path,
         process,
         log,

@@ -20,6 +20,7 @@ import orjson
 from settings import Settings
 from storage.location import Location, located
 from ui.server.child import Child, Process, Start
+from ui.server.left_behind import LeftBehind, forget, record_of, remember
 from ui.server.log_file import LogFile
 from ui.server.status import ChildState, ChildStatus
 
@@ -116,6 +117,7 @@ class Supervisor:
         self._settings = settings
         self._environ = environ
         self._log = log_file
+        self._record = record_of(log_file)
         self._probe = probe or functools.partial(look, certificate=settings.tls_cert_file)
         self._start = start
         self._sleep = sleep
@@ -137,6 +139,7 @@ class Supervisor:
         if self._child is not None:
             await self._child.stop()
             self._child = None
+            forget(self._record)
 
     async def _keep(self) -> None:
         failures = 0
@@ -149,8 +152,33 @@ class Supervisor:
                 failures = await self._run_once(failures)
                 await self._sleep(pause_s(failures))
                 continue
+            left = LeftBehind.find(self._record) if self._may_take_over(found) else None
+            if left is not None:
+                await self._take_over(left)
+                continue
             self._say(found, sentence)
             await self._sleep(LOOK_S)
+
+    def _may_take_over(self, found: Probe) -> bool:
+        return found == Probe.OURS and self._settings.start_collector
+
+    async def _take_over(self, left: LeftBehind) -> None:
+        """Look after the collector that a killed dashboard left behind, until it ends."""
+        log.warning("a dashboard that is gone left the collector behind (pid %d): taken over", left.pid)
+        self._child = left
+        self._remember(left.pid)
+        self.status = ChildStatus(state=ChildState.RUNNING, pid=left.pid, restarts=self._restarts)
+        await self._watch(left)
+        await left.stop()
+        self._child = None
+        forget(self._record)
+        self._ended(self._log.last_line() or "it gave no reason")
+
+    def _remember(self, pid: int) -> None:
+        try:
+            remember(self._record, pid)
+        except OSError as error:
+            log.warning("who started the collector cannot be noted: %s", error.strerror)
 
     def _say(self, found: Probe, sentence: str) -> None:
         states = {
@@ -172,11 +200,13 @@ class Supervisor:
         except OSError as error:
             self._ended(f"the collector cannot be started: {error.strerror}")
             return failures + 1
+        self._remember(child.pid)
         if await child.ready():
             self.status = ChildStatus(state=ChildState.RUNNING, pid=child.pid, restarts=self._restarts)
             await self._watch(child)
         await child.stop()
         self._child = None
+        forget(self._record)
         self._ended(self._log.last_line() or "it gave no reason")
         return 0 if loop.time() - started_s > STEADY_S else failures + 1
 
