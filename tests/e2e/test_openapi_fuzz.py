@@ -1,4 +1,4 @@
-"""Requests made from docs/openapi.yaml, right ones and wrong ones, against a running collector.
+"""Requests made from docs/openapi*.yaml, right and wrong ones, against a running collector and dashboard.
 
 schemathesis checks that nothing is answered with 5xx, with a status, header, type or body that is not written
 down, that what is right is taken and what is wrong is not, and that nothing passes without its token.
@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.e2e.conftest import Dashboard
 from tests.e2e.load import health, measured
 from tests.kong_plugin.processes import ROOT, Collector
 from tests.storage.filling import rows
@@ -28,10 +29,15 @@ SEED = os.environ.get("SEED", "1")  # noqa: TID251 - tests are their own root
 """The same requests every time, unless another is asked for."""
 
 
+def written(name: str) -> Any:
+    """What is written down in a page of ours."""
+    return yaml.safe_load((ROOT / "docs" / name).read_text(encoding="utf-8"))
+
+
 @pytest.fixture
 def specification() -> Any:
-    """What is written down."""
-    return yaml.safe_load((ROOT / "docs/openapi.yaml").read_text(encoding="utf-8"))
+    """Of the collector."""
+    return written("openapi.yaml")
 
 
 @pytest.fixture
@@ -127,3 +133,14 @@ def test_nothing_is_taken_without_its_token(specification: Any, tmp_path: Path) 
         assert silent(collector)
     finally:
         collector.kill()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_dashboards_own_addresses_answer_as_is_written_down(dashboard: Dashboard, tmp_path: Path) -> None:
+    made = checked(tmp_path, written("openapi-dashboard.yaml"), dashboard.url.removeprefix("http://"))
+    log = dashboard.log.read_text(encoding="utf-8")
+    measured(f"{made} requests")
+
+    assert made > 300
+    assert "Traceback" not in log
