@@ -1,7 +1,7 @@
 """Duties that one process has at a time: alerts and approved changes run while it is one's turn.
 
-Whoever has them makes sure every second that it still does. Where it cannot for 3.5 s it acts no more, even in
-the middle of a turn: what it was about to do belongs to whoever comes next. That one waits a little longer
+Whoever has them makes sure every second that it still does. Where it cannot for 3.5 s it acts no more, even
+in the middle of a turn: what it was about to do belongs to whoever comes next. That one waits a little longer
 than this before it begins. So nothing is sent twice, whoever dies, hangs or is cut off.
 """
 

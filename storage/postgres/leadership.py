@@ -10,8 +10,8 @@ from storage.postgres.connection import WRITE_LOCK, PostgresConnection
 DUTY_LOCK = WRITE_LOCK + 2
 ANSWER_MS = 2_000
 _ALERT_SERVER = f"SET idle_session_timeout TO {round(1000 * LEASE_S)}"
-"""A holder asks every second. Where it hangs, or its machine has vanished, the server ends the session after this
-time; https://www.postgresql.org/docs/18/runtime-config-client.html#GUC-IDLE-SESSION-TIMEOUT"""
+"""A holder asks every second. Where it hangs, or its machine has vanished, the server ends the session then;
+https://www.postgresql.org/docs/18/runtime-config-client.html#GUC-IDLE-SESSION-TIMEOUT"""
 
 
 class PostgresLeadership:
