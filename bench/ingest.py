@@ -1,6 +1,6 @@
 """Durable events a second through decoding and the store, beside a bare loop of the same rows.
 
-    python -m bench ingest -- [--entries 40000] [--mix plugin|refusals|recorded] [--group 20]
+    python -m bench ingest -- [--entries 40000] [--mix plugin|refusals|recorded] [--group 20] [--stream]
 
 What is measured: stream frames of 100 log entries of a recorded trace, with new request ids each time round;
 bytes in, decoded, redacted, judged, told apart from duplicates, written with every total in one transaction
@@ -13,6 +13,9 @@ per `--group` frames (a sender's whole window), `synchronous=FULL`.
 The ceiling: the rows of that very run, kept from a first pass, put into the same schema by a loop that does
 nothing else: same statements, same transactions, no decoding, no look-ups, no duplicates. Both take turns,
 group by group, in one process, so that a busy machine is busy for both.
+
+With `--stream` a real collector takes the frames over a socket and acknowledges after the commit, its sender
+within the window that it grants; it takes turns with the ceiling, five groups at a time.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ import argparse
 import itertools
 import sqlite3
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -28,6 +32,7 @@ from typing import Any
 import orjson
 
 import storage.sqlite_store
+from bench.engines.ours import Gatewatch
 from bench.input.meter import Meter, machine, ratio
 from bench.input.shapes import as_plugin_entry, trace_entries
 from collector.batching import read_batch
@@ -40,6 +45,8 @@ from storage.schema import prepare
 from storage.sqlite_store import SqliteStore
 
 FRAME_ITEMS = 100
+GROUPS_IN_A_TURN = 5
+"""Through a socket: the first and the last of a turn wait for a commit alone."""
 NODE = "6f4b7c68-36d8-4c4b-9e4c-9c51d7fa7fca"
 Statement = tuple[str, bool, Any]
 """SQL, whether it is for many rows, and the values."""
@@ -157,15 +164,58 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--group", type=int, default=20, help="frames in one transaction")
     parser.add_argument("--alone", action="store_true", help="only our side, for a profiler")
     parser.add_argument("--folder", type=Path, help="where the databases are made")
+    parser.add_argument("--stream", action="store_true", help="through a real collector's socket")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-        _run(Path(folder), options)
+        stream = list(frames(entries_of(options.mix), options.entries))
+        chunks = iter(stream)
+        groups = list(iter(lambda: list(itertools.islice(chunks, options.group)), []))
+        if options.stream:
+            _through_a_socket(Path(folder), groups, options)
+        else:
+            _run(Path(folder), stream, groups, options)
 
 
-def _run(folder: Path, options: argparse.Namespace) -> None:
-    stream = list(frames(entries_of(options.mix), options.entries))
-    chunks = iter(stream)
-    groups = list(iter(lambda: list(itertools.islice(chunks, options.group)), []))
+def _through_a_socket(
+    folder: Path, groups: list[list[tuple[int, bytes]]], options: argparse.Namespace
+) -> None:
+    kept = rehearse(folder / "rehearsal.db", groups)
+    (folder / "ours").mkdir()
+    bare, ours = Bare(folder / "bare.db"), Gatewatch(folder / "ours")
+    ceiling, wall_s, upto = Meter(), 0.0, 0
+    try:
+        before_s = ours.cpu_s()
+        for start in range(0, len(groups), GROUPS_IN_A_TURN):
+            part = [frame for group in groups[start : start + GROUPS_IN_A_TURN] for _, frame in group]
+            sent = [(min(options.entries, upto + (n + 1) * FRAME_ITEMS), raw) for n, raw in enumerate(part)]
+            since = time.perf_counter()
+            ours.feed_frames(sent)
+            wall_s += time.perf_counter() - since
+            upto = sent[-1][0]
+            with ceiling:
+                for statements in kept[start : start + GROUPS_IN_A_TURN]:
+                    bare.write(statements)
+        cpu_s = ours.cpu_s() - before_s
+    finally:
+        ours.stop()
+    n = options.entries
+    print(machine())
+    print(
+        f"{n} entries ({options.mix}), frames of {FRAME_ITEMS} through a socket, acknowledged after commits"
+    )
+    each = f"{wall_s / n * 1e6:6.1f} us wall, {cpu_s / n * 1e6:6.1f} us CPU each"
+    print(f"{'collector':16} {n / wall_s:10,.0f} entries/s  {each}")
+    print(ceiling.told("bare loop", n))
+    by_wall, by_cpu = ceiling.wall_s / wall_s, ceiling.cpu_s / cpu_s
+    print(f"{'bare loop / collector':42} {by_wall:5.2f} by wall, {by_cpu:5.2f} by CPU")
+
+
+def _run(
+    folder: Path,
+    stream: list[tuple[int, bytes]],
+    groups: list[list[tuple[int, bytes]]],
+    options: argparse.Namespace,
+) -> None:
     kept = [] if options.alone else rehearse(folder / "rehearsal.db", groups)
     store = SqliteStore(folder / "ours.db", load_settings({}, {}))
     bare = Bare(folder / "bare.db")
