@@ -136,9 +136,8 @@ def _word(snapshot: Snapshot, word: str) -> tuple[str, list[Any]]:
     parts = [f"{column} IN (SELECT value FROM json_each(?))" for column in columns]
     parts += [f"{column} IN (SELECT value FROM json_each(?))" for column in names]
     parts += ["e.type_id IN (SELECT value FROM json_each(?))", "e.id = ?", r"e.request_id LIKE ? ESCAPE '\'"]
-    parts += [
-        r"EXISTS (SELECT 1 FROM event_details d WHERE d.seq = e.seq AND d.entity_name LIKE ? ESCAPE '\')"
-    ]
+    # of each event that is looked at; as EXISTS, PostgreSQL would look for it in all details first
+    parts += [r"(SELECT d.entity_name FROM event_details d WHERE d.seq = e.seq) LIKE ? ESCAPE '\'"]
     values: list[Any] = [named] * len(columns) + [words] * len(names)
     values += [types, pack_id(f"request:{word}"), f"{_escaped(word)}%", pattern]
     return f"({' OR '.join(parts)})", values

@@ -60,7 +60,7 @@ def test_of_two_approvers_who_race_one_wins_and_both_are_recorded(database: str)
         with ChangeBook(database) as mine:
             return mine.approve("p1", who, HASH, NOW + 1, own_allowed=False)
 
-    answers = at_once(*(lambda who=who: approve(who) for who in ("ben", "cid", "dee")))  # type: ignore[misc]
+    answers = at_once(*(lambda who=who: approve(who) for who in ("ben", "cid", "dee")))
 
     assert sorted(answer is Answer.GIVEN for answer in answers) == [False, False, True]
     assert [chain.problem for chain in verify(database)] == ["", ""]
@@ -110,7 +110,7 @@ def test_of_two_who_click_at_once_one_wins_and_the_other_is_told(database: str) 
 
 
 def test_many_who_are_recorded_at_once_make_one_chain(database: str) -> None:
-    at_once(*(lambda who=who: record(database, NOW, who, "login") for who in "abcdefgh"))  # type: ignore[misc]
+    at_once(*(lambda who=who: record(database, NOW, who, "login") for who in "abcdefgh"))
 
     trail = verify(database)[0]
     assert (trail.entries, trail.problem) == (8, "")

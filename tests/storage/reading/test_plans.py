@@ -15,6 +15,7 @@ import pytest
 from domain.events import EntitySeen
 from domain.filters import Dimension, Filters
 from domain.windows import DAY_MS, HOUR_MS, MINUTE_MS, Window
+from storage.protocol import Reader
 from storage.reading.snapshot import Snapshot
 from storage.rows import EventQuery
 from storage.sqlite_reader import SqliteReader
@@ -65,7 +66,7 @@ class Asked:
         self.reader = reader
         self.plans = plans
 
-    def of(self, question: Callable[[SqliteReader], Any]) -> list[str]:
+    def of(self, question: Callable[[Reader], Any]) -> list[str]:
         """Every step of every plan of one question."""
         self.plans.clear()
         answer = question(self.reader)
@@ -113,7 +114,7 @@ FILTERS = {
     ),
     "left out": Filters((), ((Dimension.SERVICE, "nobody"), (Dimension.CONSUMER, "walk-in"))),
 }
-QUESTIONS: dict[str, Callable[[SqliteReader, Filters], Any]] = {
+QUESTIONS: dict[str, Callable[[Reader, Filters], Any]] = {
     "totals": lambda r, f: r.totals(WINDOW, f),
     "top": lambda r, f: [r.top(dimension, WINDOW, f) for dimension in Dimension],
     "breakdown": lambda r, f: [r.breakdown(dimension, WINDOW, f) for dimension in Dimension],
@@ -131,7 +132,7 @@ QUESTIONS: dict[str, Callable[[SqliteReader, Filters], Any]] = {
     "tail": lambda r, f: r.tail(EventQuery(window=WINDOW, filters=f, violations_only=True), 0),
     "export": lambda r, f: r.stream_events(EventQuery(window=WINDOW, filters=f)),
 }
-OTHERS: dict[str, Callable[[SqliteReader], Any]] = {
+OTHERS: dict[str, Callable[[Reader], Any]] = {
     "freshness": lambda r: r.freshness(),
     "health": lambda r: r.health(),
     "markers": lambda r: r.markers(WINDOW),
@@ -275,7 +276,7 @@ ACME = only(Dimension.CONSUMER, "acme")
     ],
 )
 def test_a_question_goes_by_the_index_that_was_made_for_it(
-    asked: Asked, question: Callable[[SqliteReader], Any], step: str
+    asked: Asked, question: Callable[[Reader], Any], step: str
 ) -> None:
     steps = asked.of(question)
 
