@@ -30,6 +30,8 @@ KEPT_NAMES = 2_048
 MAX_NAME_CHARS = 100
 LONGEST_ALIKE = {"request": 0, "response": 300, "latencies": 0, "tries": 0}
 """Parts of log entries that, above this many bytes, come once only; what is in them may come again."""
+SHORT_DIGITS = 18
+"""So many are within 64 bits."""
 _QUOTE, _BRACE, _BRACKET = _NESTING = b'"{['
 _SMALL = re.compile(rb"-?\d{1,18}(?:\.\d{1,20})?(?:[eE][+-]?\d\d?)?|true|false|null").fullmatch
 """Numbers within 64 bits, and what has no inside."""
@@ -60,8 +62,8 @@ def _object(raw: RawJson, depth: int) -> bytes:
         if prefix is None:
             make = _remembered if len(value) + len(name) <= MAX_KEPT_BYTES else _made
             parts.append(make(_named, value, name, depth))
-        elif value[0] == _QUOTE and is_plain(value):  # as in _value: the most common, without a call
-            parts.append(prefix + value)
+        elif (value[0] == _QUOTE and is_plain(value)) or (len(value) <= SHORT_DIGITS and value.isdigit()):
+            parts.append(prefix + value)  # as in _value: the most common ones, without a call
         else:
             parts.append(prefix + _value(value, depth, LONGEST_ALIKE.get(name, MAX_KEPT_BYTES)))
     return b"{%b}" % b",".join(parts)
