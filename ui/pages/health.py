@@ -13,10 +13,12 @@ from storage.rows import SourceState, StoreHealth
 from ui import navigation, store, wording
 from ui import wording_events as event_words
 from ui import wording_health as words
+from ui.bus_checks import all_problems
 from ui.components import page_frame, screens
 from ui.components.numbers import Number, show_numbers
 from ui.components.page_frame import Frame
 from ui.components.portrait_lists import shared_reader
+from ui.components.processes import show_processes
 from ui.components.table import COUNT, TIME, Cell, Column, Row, show_table
 from ui.health_checks import (
     PASSED,
@@ -25,7 +27,6 @@ from ui.health_checks import (
     Problem,
     heard_of,
     named,
-    problems,
     source_state,
     verdict,
 )
@@ -41,11 +42,12 @@ def render() -> None:
     """Draw the page."""
     with page_frame.opened("health", filters=False, on_unreadable=_show_unreadable) as page:
         checked = _check(page)
-        found = problems(checked)
+        found = all_problems(checked)
         _show_verdict(checked, found)
         if screens.is_empty(page):
             screens.show_empty(page)
         _show_numbers(page, checked)
+        show_processes(page)
         _show_sources(page)
         left, right = st.columns(2, gap="medium")
         with left:

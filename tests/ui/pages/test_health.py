@@ -9,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from domain.errors import StoreError
-from storage.batches import Gap
+from storage.batches import BusState, Gap, Member
 from tests.ui.drawn import has_part, part, said, texts_of
 from tests.ui.scripted_reader import (
     NO_FRESHNESS,
@@ -158,3 +158,57 @@ def test_no_filter_applies_to_health() -> None:
     page = run("consumer=acme")
 
     assert not [button for button in page.button if button.key == "gw-clear"]
+
+
+def member(name: str, **changes: Any) -> Member:
+    given: dict[str, Any] = {
+        "member": name,
+        "role": "writer",
+        "beat_ms": NOW_MS - 1_000,
+        "started_ms": NOW_MS - 60_000,
+        "version": "1",
+        "state": "ok",
+    }
+    return Member(**(given | changes))
+
+
+BUS = BusState(
+    url="nats://a:4222", is_connected=True, waiting=3, in_hand=2, redelivered=1, dead=0, replicas=3,
+    replicas_current=3, leader="n1", is_synced=True,
+)  # fmt: skip
+
+
+def test_on_one_machine_there_are_no_processes_to_tell_apart() -> None:
+    freshness = live_freshness(members=(member("gw:1", beat_ms=NOW_MS - 99_000), member("gw:2")))
+
+    text = said(run("", freshness=freshness))
+
+    assert "Processes" not in text
+
+
+def test_a_deployment_shows_who_there_is_and_the_bus() -> None:
+    taker = member("a:1", role="collector", bus=BUS, listens="ws=:8765 http=:8766")
+    freshness = live_freshness(members=(taker, member("b:2", is_on_duty=True, bus=BUS)))
+
+    page = run("", freshness=freshness)
+
+    assert "#### Processes" in said(page)
+    processes = texts_of(part(page, "table", "gw-processes"))
+    assert [row[:4] for row in processes] == [
+        ["a:1", "collector", "● ok", None],
+        ["b:2", "writer", "● ok", "● on duty"],
+    ]
+    facts = {row[0]: row[1] for row in texts_of(part(page, "table", "gw-bus"))}
+    assert facts["Replicas"] == "3 of 3 have all of it"
+    assert facts["Writes to disk"] == "before it acknowledges"
+    assert facts["Waiting for a writer"] == "3"
+
+
+def test_what_waits_on_a_collectors_disk_is_said_first() -> None:
+    away = BusState(url="nats://a:4222", is_connected=False, problem="no servers available", spooled=12)
+    freshness = live_freshness(members=(member("a:1", role="collector", bus=away),))
+
+    text = said(run("", freshness=freshness))
+
+    assert "The bus nats://a:4222 does not answer: no servers available" in text
+    assert "12 messages of a:1 wait on its own disk." in text
