@@ -2,7 +2,8 @@
 
 - `keys`: words -> small integers
 - `entities`: names over time; `places`: whose request it was and where it went
-- `event_rows`, `details`: events into rows; `hooks`: which repeats count
+- `event_rows`, `details`: events into rows; `alike`: what events of one minute have in common
+- `hooks`: which repeats count
 - `nodes`, `targets`: states of nodes and of upstreams' targets, once per change
 - `resends`: log entries that came before
 - `rollups`: totals; `packs`: totals of hours and days that are over
