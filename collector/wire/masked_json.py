@@ -2,8 +2,8 @@
 
 Of a log entry's hundred values most came before (its route, its service, a client's headers), and most others
 cannot hold a secret whatever they are. So `redact` sees each part once: what it made of a part is remembered
-by the part's bytes, and what it would surely leave alone stays the bytes that came. What is remembered, secrets
-as they came among it, is in the memory of this process only.
+by the part's bytes, and what it would surely leave alone stays the bytes that came. What is remembered is in
+the memory of this process only, secrets as they came among it.
 
 What comes out is, as JSON, what `redact` makes of the whole: fields of an object and items of a list are
 redacted one by one, and `is_plain` holds for no text that it changes. Of duplicate fields the last stays, as
