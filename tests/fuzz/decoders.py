@@ -15,8 +15,8 @@ import atheris
 import orjson
 
 with atheris.instrument_imports(include=["collector", "domain"]):
-    from tests.collector.wire.test_hostile_input import NAMES
-    from tests.fuzz.reading import MOST_BYTES, read
+    from tests.collector.wire.test_hostile_input import CANARY, NAMES
+    from tests.fuzz.reading import MOST_BYTES, SECRETS, read
 
 NAMED = [
     *NAMES,
@@ -73,7 +73,7 @@ def changed(value: Any, seed: int) -> Any:
         if not spots:
             return VALUES[data.ConsumeIntInRange(0, len(VALUES) - 1)]
         where, key = spots[data.ConsumeIntInRange(0, len(spots) - 1)]
-        what = data.ConsumeIntInRange(0, 5)
+        what = data.ConsumeIntInRange(0, 6)
         new = VALUES[data.ConsumeIntInRange(0, len(VALUES) - 1)]
         name = NAMED[data.ConsumeIntInRange(0, len(NAMED) - 1)]
         if what == 0 and isinstance(where, dict):
@@ -84,6 +84,9 @@ def changed(value: Any, seed: int) -> Any:
             where[key] = {name: where[key], NAMED[data.ConsumeIntInRange(0, len(NAMED) - 1)]: new}
         elif what == 3 and isinstance(where, dict):
             where[name] = new
+        elif what == 6 and isinstance(where, dict):
+            secret = SECRETS[data.ConsumeIntInRange(0, len(SECRETS) - 1)]
+            where[secret] = [CANARY, [CANARY], {name: CANARY}, f'"{CANARY}"'][data.ConsumeIntInRange(0, 3)]
         elif what == 4:
             where[key] = [where[key], new]
         else:
