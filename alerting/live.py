@@ -14,7 +14,9 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
+from msgspec.structs import replace
 
+from alerting.clock_steps import ClockSteps
 from alerting.evaluation import Evaluator
 from alerting.outgoing import incident_message, silence_message
 from alerting.receivers import Routes, as_json
@@ -50,8 +52,6 @@ WARM_MS = 15 * 60_000
 LONGEST_CATCH_UP_MS = 6 * 3_600_000
 RECENT_MS = 86_400_000
 MINUTE_MS = 60_000
-STEP_MS = 30_000
-"""Clocks that are kept right are slewed, or set by less."""
 STATUS_EVERY_S = 5.0
 RENEW_EVERY_S = 30.0
 KEEP_SENT_MS = 90 * 86_400_000
@@ -70,6 +70,7 @@ class Live:
         dashboard_url: For links; empty for none.
         now_ms: The wall clock.
         make_id: A new message id.
+        monotonic: A clock that is never set, seconds.
     """
 
     def __init__(
@@ -80,7 +81,9 @@ class Live:
         dashboard_url: str,
         now_ms: Callable[[], int],
         make_id: Callable[[], str],
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._monotonic = monotonic
         self._reads = reads
         self._book = book
         self._routes = routes
@@ -100,17 +103,12 @@ class Live:
         self._gaps_ms: dict[str, float] = {}
         self._last_ms: dict[str, int] = {}
         self._evidence_left = 0
-        self._clock: tuple[int, float] | None = None
-        """The wall clock and the monotonic one at the last turn."""
-        self._stepped_ms = 0
-        """When the clock was set last, by its new time."""
+        self._steps = ClockSteps()
         self._status_due_s = 0.0
         self._renew_due_s = 0.0
         self.took_ms: list[float] = []
         """How long the last turns took."""
         self._start()
-
-    # ---- starting
 
     def _start(self) -> None:
         now_ms = self._now_ms()
@@ -123,10 +121,8 @@ class Live:
         if done_ms is None or end_ms - done_ms > LONGEST_CATCH_UP_MS or done_ms > end_ms:
             done_ms = end_ms
         self._done_ms = done_ms - done_ms % SLOT_MS
-        desk = Desk(
-            msgspec.structs.replace(stored.incident, last_ms=min(stored.incident.last_ms, now_ms))
-            for stored in self._book.recent(now_ms - RECENT_MS)
-        )
+        held = [stored.incident for stored in self._book.recent(now_ms - RECENT_MS)]
+        desk = Desk(replace(one, last_ms=self._steps.heard_ms(one.last_ms, now_ms)) for one in held)
         self._entry, _ = self._book.people_moved(1 << 62)
         self.evaluator = Evaluator(self._reads, (), desk, SLOT_MS, began_ms)
         self._take_rules()
@@ -151,21 +147,12 @@ class Live:
         """The end of the newest bucket that is over, with its grace."""
         return (now_ms - GRACE_MS) // SLOT_MS * SLOT_MS
 
-    def _notice_step(self, now_ms: int, now_s: float) -> None:
-        """Begin anew where the clock was set: hours that did not pass are not judged, nor is one judged twice."""
-        before, self._clock = self._clock, (now_ms, now_s)
-        if before is None:
-            return
-        step_ms = now_ms - before[0] - 1000 * (now_s - before[1])
-        if abs(step_ms) <= STEP_MS:
-            return
-        log.warning("the clock was set by %+.0f s: judging goes on from its new time", step_ms / 1000)
-        self._stepped_ms = now_ms
+    def _begin_anew(self, now_ms: int) -> None:
+        """The clock was set: hours that did not pass are not judged, and none is judged twice."""
         self._book.remember({"evaluated_ms": self._closed(now_ms)})
         self._held.clear()
-        self._marks.clear()
-        self._reading = self._first = None
         self._last_ms.clear()
+        self._reading, self._first, self._rule_texts = None, None, ()
         self._start()
 
     # ---- each second
@@ -174,7 +161,9 @@ class Live:
         """Read what came, look, store what moved."""
         started_s = time.monotonic()
         now_ms = self._now_ms()
-        self._notice_step(now_ms, started_s)
+        if step_s := self._steps.step_s(now_ms, self._monotonic()):
+            log.warning("the clock was set by %+.0f s: judging goes on from its new time", step_s)
+            self._begin_anew(now_ms)
         self._take_people()
         self._take_rules()
         self._silences = [stored.silence for stored in self._book.silences(now_ms)]
@@ -327,12 +316,11 @@ class Live:
     def _take_arrivals(self, now_ms: int) -> None:
         quiet, beats = [], []
         for source, way, is_connected, received_ms, beat_ms in self._reads.arrivals():
-            beat_ms = None if beat_ms is None else self._by_this_clock(beat_ms)
-            last_ms = self._by_this_clock(max(received_ms or 0, beat_ms or 0))
+            last_ms = self._steps.heard_ms(max(received_ms or 0, beat_ms or 0), now_ms)
             if way in UNLIVE_WAYS or source.startswith(RECORDINGS) or now_ms - last_ms > RECENT_MS:
                 continue
             if is_connected and beat_ms is not None:
-                beats.append(beat_ms)
+                beats.append(self._steps.heard_ms(beat_ms, now_ms))
             before = self._last_ms.get(source)
             self._last_ms[source] = last_ms
             if before is not None and last_ms > before:
@@ -342,10 +330,6 @@ class Live:
                 quiet.append(Quiet(source=source, last_ms=last_ms, usual_gap_ms=round(self._gaps_ms[source])))
         self.evaluator.quiet = quiet
         self.evaluator.beat_ms = max(beats, default=None)
-
-    def _by_this_clock(self, at_ms: int) -> int:
-        """A silence counts from the moment when the clock was set, and is never less than nothing."""
-        return min(max(at_ms, self._stepped_ms), self._now_ms())
 
     # ---- what is told
 

@@ -67,7 +67,16 @@ class Fleet:
     # ---- what the caller says
 
     def resume(self, now_ms: int) -> None:
-        """We listen from now on. What happened since the nodes were last watched is not known."""
+        """We listen from now on. What happened since the nodes were last watched is not known.
+
+        The same holds when the clock was set: then nobody watched the time that was left out, and nothing
+        that was heard can be in the future.
+        """
+        if self.clock_ms is not None and self.clock_ms > now_ms:
+            self.clock_ms = now_ms
+            for node in self.nodes.values():
+                node.not_after(now_ms)
+            self.changed.update(self.nodes)
         self._watched_since_ms = now_ms
         newest_ms = max((node.last_seen_ms or 0 for node in self.nodes.values()), default=now_ms)
         until_ms = min(now_ms, newest_ms if self.clock_ms is None else self.clock_ms)

@@ -96,6 +96,18 @@ class Node:
         feed.problem_ms = feed.problem_ms or seen.at_ms
         feed.problem, feed.is_telling = seen.why or "no answer", seen.is_telling
 
+    def not_after(self, now_ms: int) -> None:
+        """The clock was set back: what was heard in what is the future now was heard just now."""
+        for feed in self.feeds.values():
+            for name in ("last_ms", "asked_ms", "problem_ms"):
+                if (at_ms := getattr(feed, name)) is not None and at_ms > now_ms:
+                    setattr(feed, name, now_ms)
+        for name in ("last_seen_ms", "differs_since_ms", "started_ms"):
+            if (at_ms := getattr(self, name)) is not None and at_ms > now_ms:
+                setattr(self, name, now_ms)
+        self.since_ms = min(self.since_ms, now_ms)
+        self.hash_since_ms = min(self.hash_since_ms, now_ms)
+
     def start(self, at_ms: int) -> bool:
         """The node says that it started; returns whether that start is new, not told or inferred before.
 

@@ -30,6 +30,11 @@ OWN_CLOCK_WAYS = ("replay", "admin-api")
 BELIEVED_LAG_MS = 300_000
 """A sign that is this late is a sign of the moment it arrived: a sender's clock may be off by so much. What
 is later was stored somewhere in between, or played back, and tells of the past."""
+UNWATCHED_MS = 30_000
+"""The collector says every two seconds that it is alive. Where its clock shows more between two such moments,
+or less than nothing, it was set, or we did not run: silence in between says nothing about a node."""
+SET_BACK_MS = 1_000
+"""Clocks that are kept right go back by less."""
 MAX_NAMED_NODES = 2_000
 MAX_NODES = 10_000
 """Nodes beyond so many are not kept; of those that only events name, fewer: anybody may make up names."""
@@ -58,6 +63,7 @@ class NodeBook:
         self._connection = connection
         self._keep_ms = keep_days * DAY_MS
         self._watched_since_ms: int | None = None
+        self._watched_ms: int | None = None
         self._signs: list[Sign] = []
         self._held: Fleet | None = None
 
@@ -79,12 +85,15 @@ class NodeBook:
 
     def take(self, batch: Batch) -> None:
         """Note the signs in a batch; `hear` acts on them."""
+        if batch.way not in OWN_CLOCK_WAYS:
+            self._notice(batch.received_ms)
         for seen in (*batch.decoded.nodes, *_named_in(batch)):
             _check(seen)
             self._signs.append(_sign_of(seen, batch))
 
     def take_beat(self, beat: SourceBeat) -> None:
         """Note that a stream is open, or was closed."""
+        self._notice(beat.at_ms)
         if beat.node_id is None:
             return
         seen = NodeSeen(
@@ -118,10 +127,20 @@ class NodeBook:
         Call it before the new status is written: the old one says until when the nodes were watched.
         """
         if self._watched_since_ms is None:
-            self._fleet.resume(now_ms)
-            self._watched_since_ms = now_ms
+            self._resume(now_ms)
+        self._notice(now_ms)
         self._fleet.advance(now_ms)
+        self._watched_ms = now_ms
         return self._write_down()
+
+    def _notice(self, now_ms: int) -> None:
+        """See whether the clock was set since the last look; not where a recording is played."""
+        if self._watched_ms is not None and not (-SET_BACK_MS <= now_ms - self._watched_ms <= UNWATCHED_MS):
+            self._resume(now_ms)
+
+    def _resume(self, now_ms: int) -> None:
+        self._fleet.resume(now_ms)
+        self._watched_since_ms = self._watched_ms = now_ms
 
     def is_news(self, event: Event) -> bool:
         """Whether an event tells something new: a start that was told or inferred before does not."""

@@ -13,6 +13,7 @@ from alerting.receivers import Receiver, Routes
 from domain.events import Decoded, Event, Traffic
 from domain.incidents import State
 from domain.rules import Rule
+from domain.windows import HOUR_MS
 from settings import load_settings
 from storage.alert_book import AlertBook
 from storage.alert_reads import AlertReads
@@ -31,6 +32,8 @@ class Town:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.now_ms = START_MS
+        self.set_by_ms = 0
+        """By how much the clock was set."""
         self.store = SqliteStore(str(path), load_settings({"database": str(path)}, {}))
         self.numbers = itertools.count(1)
         self.alerts = AlertsReader(path, 5_000)
@@ -47,6 +50,7 @@ class Town:
             "https://dash",
             lambda: self.now_ms,
             lambda: f"msg_{next(ids)}_{self.now_ms}",
+            lambda: (self.now_ms - self.set_by_ms) / 1000,
         )
 
     def end(self) -> None:
@@ -75,6 +79,11 @@ class Town:
         self.now_ms += 1_000
         if look:
             self.live.turn()
+
+    def set_clock(self, by_ms: int) -> None:
+        """Somebody sets it: what comes now comes at the new time."""
+        self.now_ms += by_ms
+        self.set_by_ms += by_ms
 
     def close(self) -> None:
         """Release everything."""
@@ -188,3 +197,45 @@ def test_a_look_that_is_spread_over_turns_says_the_same(town: Town, monkeypatch:
     (stored,) = town.alerts.live()
     assert (stored.incident.rule, stored.incident.entity) == ("retry_disregard", "203.0.113.90")
     assert stored.incident.count > 100
+
+
+@pytest.mark.parametrize("by_ms", [-HOUR_MS, HOUR_MS], ids=["back", "forward"])
+def test_a_clock_that_is_set_by_an_hour_opens_nothing_twice_and_calls_nobody_missing(
+    town: Town, by_ms: int
+) -> None:
+    """The senders' clocks are set too here; a flood goes on through it, and somebody is always heard."""
+    flood(town, 120)
+    before = town.alerts.live()
+    town.set_clock(by_ms)
+    flood(town, 120)
+
+    after = town.alerts.live()
+    assert [s.incident_id for s in after] == [s.incident_id for s in before]
+    assert [s.incident.rule for s in after] == ["retry_disregard"]
+    assert after[0].incident.last_ms > town.now_ms - 30_000
+    assert after[0].incident.last_ms <= town.now_ms
+    kinds = [m.kind for m in town.alerts.outbox(["waiting"])]
+    assert kinds == ["incident.opened"]
+
+
+@pytest.mark.parametrize("by_ms", [-HOUR_MS, HOUR_MS], ids=["back", "forward"])
+def test_what_begins_after_the_clock_was_set_is_seen_at_once(town: Town, by_ms: int) -> None:
+    """Judging used to wait until the clock had come to where it had been."""
+    for _ in range(60):
+        town.second()
+    town.set_clock(by_ms)
+    flood(town, 60)
+
+    (stored,) = town.alerts.live()
+    assert stored.incident.rule == "retry_disregard"
+    assert abs(stored.incident.opened_ms - town.now_ms) < 60_000
+
+
+@pytest.mark.parametrize("by_ms", [-HOUR_MS, HOUR_MS], ids=["back", "forward"])
+def test_what_ended_before_the_clock_was_set_is_resolved_in_its_time(town: Town, by_ms: int) -> None:
+    flood(town, 60)
+    town.set_clock(by_ms)
+    for _ in range(900):
+        town.second()
+
+    assert town.alerts.live() == ()

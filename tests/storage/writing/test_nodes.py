@@ -243,3 +243,38 @@ def test_old_states_are_cleared_away_but_the_last_one_of_each_node(path: Path) -
 
     assert gone > 0
     assert rows(path, STATES, NOW_MS) == [("n-1", 200, "live")]
+
+
+@pytest.mark.parametrize("is_told_first", [False, True], ids=["by the beat", "by a sign"])
+def test_a_clock_set_forward_by_an_hour_loses_no_node(path: Path, *, is_told_first: bool) -> None:
+    """Nobody listened in an hour that did not pass: nodes are unknown in it, live with their next sign."""
+    hour_s = 3_600
+    with opened(path) as store:
+        beats(store, until_s=10)
+        store.write([batch(sign("n-1", 10), sign("n-2", 10))])
+        if not is_told_first:
+            beats(store, from_s=hour_s, until_s=hour_s + 2)
+        store.write([batch(sign("n-1", hour_s + 3))])
+        beats(store, from_s=hour_s + 4, until_s=hour_s + 20)
+        store.write([batch(sign("n-2", hour_s + 20))])
+        beats(store, from_s=hour_s + 22, until_s=hour_s + 30)
+
+    assert rows(path, EVENTS, NOW_MS) == []
+    assert {state for _, _, state in rows(path, STATES, NOW_MS)} == {"live", "unknown"}
+    assert rows(path, "SELECT node, state FROM nodes ORDER BY node") == [("n-1", "live"), ("n-2", "live")]
+
+
+def test_a_clock_set_back_by_an_hour_keeps_no_silent_node_alive(path: Path) -> None:
+    """It was heard in what is the future now: its silence counts from the step, not from there."""
+    hour_s = 3_600
+    with opened(path) as store:
+        beats(store, from_s=hour_s, until_s=hour_s + 10)
+        store.write([batch(sign("n-1", hour_s + 10), sign("n-2", hour_s + 10))])
+        beats(store, from_s=12, until_s=20)
+        for second in range(20, 140, 10):
+            store.write([batch(sign("n-2", second))])
+            beats(store, from_s=second, until_s=second + 8)
+
+    states = dict(rows(path, "SELECT node, state FROM nodes"))
+    assert states == {"n-1": "lost", "n-2": "live"}
+    assert row(path, "SELECT max(last_seen_ms) FROM nodes")[0] < NOW_MS + hour_s * S
