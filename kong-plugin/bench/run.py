@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Requests per second and latency with and without the plugin, collector up and down, in one interleaved run.
 
-    kong-plugin/bench/run.py [--rounds 20] [--seconds 1] [--write]
+    kong-plugin/bench/run.py [--generations 4] [--rounds 5] [--seconds 1] [--write]
 
 Four nodes run at the same time and rest while they are not asked: without the plugin (twice: the second one
 shows the noise of the machine), with the plugin and a collector, with the plugin and none. Each round asks
-each of them with the same wrk for the same time, in a new order. First bare nodes, then some that work as
-hard as Kong. Needs nginx and wrk (`kong-plugin/test setup`); standard library only.
+each of them with the same wrk for the same time, in a new order. After some rounds all are started anew: what
+LuaJIT compiles differs from process to process. First bare nodes, then some that work as hard as Kong. Needs
+nginx and wrk (`kong-plugin/test setup`); standard library only.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ CONNECTIONS = 16
 MIXES = {"ordinary, one request in 50 refused": 50, "attack, one in 8": 8}
 # How often a request does the stand-in's work, some 4 us, and whether its upstream is another process.
 KINDS = {"bare nginx": (1, False), "with Kong's work": (25, True)}
+ROWS = ("without the plugin", "without it, again", "with it, collector up", "with it, collector down")
 
 
 class Figures:
@@ -56,7 +58,6 @@ class Node:
         self.port = FIRST_PORT + 10 * number
         self.folder = folder / str(number)
         self.folder.mkdir(parents=True)
-        self.figures = {mix: Figures() for mix in MIXES}
         env = {
             **os.environ,  # noqa: TID251 - this script is its own root
             "WORKERS": "1",
@@ -129,7 +130,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--generations", type=int, default=4, help="how often all nodes are started anew")
     parser.add_argument("--seconds", type=int, default=1)
     parser.add_argument("--write", action="store_true", help="put the table into README.md")
     options = parser.parse_args()
@@ -161,54 +163,43 @@ def _run(options: argparse.Namespace, folder: Path) -> str:
 
 
 def _ask_kind(kind: str, sink: Node, upstream: Node, folder: Path, options: argparse.Namespace) -> list[str]:
+    figures: dict[tuple[str, str], Figures] = {}
+    for generation in range(options.generations):
+        nodes = _start(kind, sink, upstream, folder / f"{KINDS[kind][0]}-{generation}")
+        try:
+            for node in nodes:
+                node.wait()
+            for mix in MIXES:
+                for node in nodes:  # the compiler warms up, the buffer of the last one fills
+                    node.ask(mix, 2, Figures())
+                for number in range(options.rounds):
+                    for node in random.Random(number).sample(nodes, len(nodes)):  # noqa: S311 - an order
+                        node.ask(mix, options.seconds, figures.setdefault((mix, node.name), Figures()))
+                    sys.stderr.write(f"{kind}, start {generation + 1}, {mix}: round {number + 1}\n")
+        finally:
+            for node in nodes:
+                node.stop()
+    return [line for mix in MIXES for line in _rows(kind, mix, figures)]
+
+
+def _start(kind: str, sink: Node, upstream: Node, place: Path) -> list[Node]:
     work, has_upstream = KINDS[kind]
-    place = folder / str(work)
     common = {"UPSTREAM": str(upstream.port + 1)} if has_upstream else {}
-    without = {**common, "HANDLER": "none"}
-    nodes = [
-        Node("without the plugin", 0, place, without, work),
-        Node("without it, again", 1, place, without, work),
-        Node(
-            "with it, collector up",
-            2,
-            place,
-            {**common, "GATEWATCH_URL": f"ws://127.0.0.1:{sink.port}/v1/stream"},
-            work,
-        ),
-        Node(
-            "with it, collector down",
-            3,
-            place,
-            {**common, "GATEWATCH_URL": "ws://127.0.0.1:9/v1/stream"},
-            work,
-        ),
+    up = {"GATEWATCH_URL": f"ws://127.0.0.1:{sink.port}/v1/stream"}
+    down = {"GATEWATCH_URL": "ws://127.0.0.1:9/v1/stream"}
+    environments = [{"HANDLER": "none"}, {"HANDLER": "none"}, up, down]
+    return [
+        Node(name, number, place, {**common, **environment}, work)
+        for number, (name, environment) in enumerate(zip(ROWS, environments, strict=True))
     ]
-    try:
-        for node in nodes:
-            node.wait()
-        for mix in MIXES:
-            for node in nodes:  # the compiler warms up, the buffer of the last one fills
-                node.ask(mix, 2, Figures())
-            _interleave(nodes, f"{kind}, {mix}", mix, options)
-        return [line for mix in MIXES for line in _rows(kind, mix, nodes)]
-    finally:
-        for node in nodes:
-            node.stop()
-
-
-def _interleave(nodes: list[Node], title: str, mix: str, options: argparse.Namespace) -> None:
-    for number in range(options.rounds):
-        for node in random.Random(number).sample(nodes, len(nodes)):  # noqa: S311 - an order
-            node.ask(mix, options.seconds, node.figures[mix])
-        sys.stderr.write(f"{title}: round {number + 1} of {options.rounds}\n")
 
 
 def _head(options: argparse.Namespace) -> list[str]:
     text = (
-        f"{options.rounds} rounds of {options.seconds} s for each row, {os.cpu_count()} cores shared with "
-        f"wrk and the collector, load {os.getloadavg()[0]:.1f} at the end. Ratios are medians of the rounds, "
-        "each round against its own first row; us/request is the worker's processor time; MiB is its memory "
-        "after the first round and after the last."
+        f"{options.generations * options.rounds} rounds of {options.seconds} s for each row, "
+        f"{options.generations} starts, {os.cpu_count()} cores shared with wrk and the collector, load "
+        f"{os.getloadavg()[0]:.1f} at the end. Ratios are medians of the rounds, each round against its own "
+        "first row; us/request is the worker's processor time; MiB is the most memory that it took."
     )
     columns = [
         "node",
@@ -225,22 +216,22 @@ def _head(options: argparse.Namespace) -> list[str]:
     return [text, "", f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
 
 
-def _rows(kind: str, mix: str, nodes: list[Node]) -> list[str]:
-    base = nodes[0].figures[mix]
+def _rows(kind: str, mix: str, figures: dict[tuple[str, str], Figures]) -> list[str]:
+    base = figures[mix, ROWS[0]]
     rows = []
-    for node in nodes:
-        found = node.figures[mix]
+    for name in ROWS:
+        found = figures[mix, name]
         cells = [
             kind,
             mix,
-            node.name,
+            name,
             f"{statistics.median(found.rates):,.0f}",
             _ratio(found.rates, base.rates),
             f"{statistics.median(found.p50_ms):.2f}",
             f"{statistics.median(found.p99_ms):.2f}",
             _ratio(found.p99_ms, base.p99_ms),
             f"{statistics.median(found.cpu_us):.1f}",
-            f"{found.memory_mib[0]:.0f}, {found.memory_mib[-1]:.0f}",
+            f"{max(found.memory_mib):.0f}",
         ]
         rows.append(f"| {' | '.join(cells)} |")
     return rows
