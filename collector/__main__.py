@@ -15,7 +15,7 @@ from typing import Any
 
 from alerting.threads import AlertThreads
 from changes.thread import ChangeThread
-from collector import VERSION, copies, erasing, replay, simulate, trail
+from collector import VERSION, copies, erasing, moving, replay, simulate, topology, trail
 from collector.admission import ConnectionCaps, most_connections
 from collector.bus.assembly import open_spool
 from collector.claim import DatabaseClaim
@@ -50,6 +50,8 @@ def main(arguments: list[str]) -> int:
         "check": copies.check_command,
         "verify": trail.verify_command,
         "erase": erasing.erase_command,
+        "copy": moving.copy_command,
+        "topology": topology.topology_command,
     }
     command = commands.get(arguments[0]) if arguments else None
     try:

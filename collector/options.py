@@ -30,6 +30,8 @@ other commands:
   python -m collector backup --help    copy the database while it is written
   python -m collector restore --help   put a copy back
   python -m collector check --help     look for damage
+  python -m collector copy --help      copy the file into a PostgreSQL database
+  python -m collector topology --help  which processes there are, and what is not well
   python -m collector verify --help    whether the audit trail is as it was written
   python -m collector erase --help     erase all about one address or consumer
 """
@@ -76,6 +78,16 @@ Puts a copy in the place of the database. No collector may be running on it. The
 kept beside it as <name>.replaced-<time>. Senders then send again what they still hold; what they no longer
 hold shows as a gap.
 """
+COPY_HELP = """\
+Copies a SQLite file into an empty PostgreSQL database, and compares the two row by row. It goes on where it
+stopped when it is run again. The file stays as it is.
+"""
+COPY_MORE = "Exit status: 0 when the copy is whole, 1 when something differs, 2 when it could not be made.\n"
+TOPOLOGY_HELP = """\
+Shows the processes of a deployment as they told about themselves in the last hour, the bus as it is seen from
+here, and the database, and says what keeps it from being able to lose a machine.
+"""
+TOPOLOGY_MORE = "Exit status: 0 when all is well, 1 when something is not, 2 when it could not look.\n"
 CHECK_HELP = """\
 Looks for damage while everything runs: the structure of the file, every index, and whether totals agree with
 each other. A file of 8 GB takes minutes.
@@ -233,6 +245,23 @@ def restore_parser() -> argparse.ArgumentParser:
     parser = _parser("python -m collector restore", RESTORE_HELP, "")
     _add_database(parser, "the SQLite file to replace (data/gatewatch.db)")
     parser.add_argument("backup", metavar="FROM", help="the copy")
+    return parser
+
+
+def copy_parser() -> argparse.ArgumentParser:
+    """Options of `python -m collector copy`."""
+    parser = _parser("python -m collector copy", COPY_HELP, COPY_MORE)
+    _add_database(parser, "the SQLite file to copy (data/gatewatch.db); no collector may run on it")
+    parser.add_argument(
+        "--to", metavar="URL", required=True, help="an empty database: postgresql://HOST/NAME"
+    )
+    return parser
+
+
+def topology_parser() -> argparse.ArgumentParser:
+    """Options of `python -m collector topology`."""
+    parser = _parser("python -m collector topology", TOPOLOGY_HELP, TOPOLOGY_MORE)
+    _add_database(parser, "the database of the deployment")
     return parser
 
 
