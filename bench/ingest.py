@@ -79,19 +79,19 @@ def entries_of(mix: str) -> list[dict[str, Any]]:
 
 
 def frames(
-    entries: list[dict[str, Any]], wanted: int, size: int = FRAME_ITEMS
+    entries: list[dict[str, Any]], wanted: int, size: int = FRAME_ITEMS, skip: int = 0
 ) -> Iterator[tuple[int, bytes]]:
     """(received at, frame) until `wanted` entries were given; every time round is new traffic, later."""
     span_ms = entries[-1]["started_at"] - entries[0]["started_at"] + 1_000
     first, waiting = 1, []
-    for number in range(wanted):
+    for number in range(skip, skip + wanted):
         again, place = divmod(number, len(entries))
         entry = dict(entries[place])
         request_id = f"{number:08x}{entry['request']['id'][8:]}"
         entry["request"] = {**entry["request"], "id": request_id}
         entry["started_at"] += again * span_ms
         waiting.append({"kind": "http-log", "id": request_id, "node": NODE, "entry": entry})
-        if len(waiting) == size or number == wanted - 1:
+        if len(waiting) == size or number == skip + wanted - 1:
             frame = {"t": "batch", "first": first, "events": waiting}
             yield entry["started_at"] + 50, orjson.dumps(frame)
             first, waiting = first + len(waiting), []

@@ -40,12 +40,15 @@ class EntityBook:
         self._bare: dict[tuple[int, str], int] = {}
         self._who: dict[tuple[int, str, str | None], tuple[int, int | None]] = {}
         self._nodes: dict[str, int] = {}
+        self._first_seen: dict[tuple[str, str], int] = {}
+        """Of each entity that is stored, a moment at or after which it was first seen."""
         self.names_version = 0
         """Changes whenever a name, or which key an entity has, may have changed."""
 
     def forget(self) -> None:
         """Drop everything remembered: it may have been rolled back."""
         self.names_version += 1
+        self._first_seen.clear()
         caches = (self._latest, self._deleted, self._attributes, self._bare, self._who, self._nodes)
         for cache in caches:
             cache.clear()
@@ -263,8 +266,14 @@ class EntityBook:
     # ---- the entity itself
 
     def _ensure(self, entity_type: str, entity_id: str, at_ms: int) -> None:
+        known_ms = self._first_seen.get((entity_type, entity_id))
+        if known_ms is not None and known_ms <= at_ms:
+            return
         check_text(entity_type)
         check_text(entity_id)
+        if len(self._first_seen) >= MAX_CACHED:
+            self._first_seen.clear()
+        self._first_seen[entity_type, entity_id] = at_ms
         self._connection.execute(
             "INSERT INTO entities (entity_type, entity_id, first_seen_ms) VALUES (?, ?, ?)"
             " ON CONFLICT (entity_type, entity_id) DO UPDATE SET first_seen_ms = excluded.first_seen_ms"

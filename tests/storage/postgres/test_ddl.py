@@ -12,10 +12,19 @@ def test_a_table_keeps_its_columns_and_loses_what_only_sqlite_knows() -> None:
         "    PRIMARY KEY (res, bucket_s, combo)\n) STRICT, WITHOUT ROWID"
     )
 
-    assert " ".join(to_postgres(ours).split()) == (
+    assert " ".join(to_postgres(ours).split()).startswith(
         "CREATE TABLE cells ( res smallint, bucket_s bigint, combo integer, n bigint NOT NULL,"
         " PRIMARY KEY (res, bucket_s, combo) )"
     )
+
+
+def test_the_finest_totals_are_divided_by_day() -> None:
+    made = to_postgres("CREATE TABLE cells (res INTEGER, bucket_s INTEGER) STRICT, WITHOUT ROWID")
+
+    assert (
+        "CREATE TABLE cells_fine PARTITION OF cells FOR VALUES IN (0) PARTITION BY RANGE (bucket_s)" in made
+    )
+    assert "CREATE TABLE cells_fine_rest PARTITION OF cells_fine DEFAULT" in made
 
 
 def test_texts_are_compared_byte_by_byte_and_blobs_are_bytes() -> None:
