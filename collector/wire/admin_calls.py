@@ -15,12 +15,13 @@ from collector.wire.fields import text
 from domain.change_actors import ADMIN_CALLED, ADMIN_KIND, safe_path
 from domain.events import Event
 
-PORTS = frozenset((8001, 8444))
+# tuples, because a sender's list or object is in no set: it cannot be hashed
+PORTS = (8001, 8444)
 """Where Admin APIs listen (kong.conf `admin_listen`)."""
-HOSTS = frozenset(("127.0.0.1", "localhost", "::1", "[::1]"))
-NAMES = frozenset(("admin-api", "admin-api-loopback", "kong-admin"))
+HOSTS = ("127.0.0.1", "localhost", "::1", "[::1]")
+NAMES = ("admin-api", "admin-api-loopback", "kong-admin")
 """What the service is called in Kong's own documentation, where it is not on this machine."""
-_CHANGING = frozenset(("POST", "PUT", "PATCH", "DELETE"))
+_CHANGING = ("POST", "PUT", "PATCH", "DELETE")
 _FAILED = 400
 
 

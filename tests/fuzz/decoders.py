@@ -8,6 +8,8 @@ storable, what is not must be refused with `DecodeError`; anything else ends the
 
 from __future__ import annotations
 
+import copy
+import random
 import sys
 from typing import Any
 
@@ -66,27 +68,27 @@ def places(value: Any, found: list[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
 
 
 def changed(value: Any, seed: int) -> Any:
-    """A value with one to three of its parts changed; which and how follows from the seed."""
-    data = atheris.FuzzedDataProvider(seed.to_bytes(8, "little") * 8)
-    for _ in range(data.ConsumeIntInRange(1, 3)):
+    """A value with one to five of its parts changed; which and how follows from the seed."""
+    rng = random.Random(seed)  # noqa: S311 - not a secret
+    for _ in range(rng.randint(1, 5)):
         spots = places(value, [])
         if not spots:
-            return VALUES[data.ConsumeIntInRange(0, len(VALUES) - 1)]
-        where, key = spots[data.ConsumeIntInRange(0, len(spots) - 1)]
-        what = data.ConsumeIntInRange(0, 6)
-        new = VALUES[data.ConsumeIntInRange(0, len(VALUES) - 1)]
-        name = NAMED[data.ConsumeIntInRange(0, len(NAMED) - 1)]
+            return copy.deepcopy(rng.choice(VALUES))
+        where, key = rng.choice(spots)
+        what = rng.randint(0, 6)
+        new = copy.deepcopy(rng.choice(VALUES))
+        name = rng.choice(NAMED)
         if what == 0 and isinstance(where, dict):
             where[name] = where.pop(key)
         elif what == 1:
             del where[key]
         elif what == 2:
-            where[key] = {name: where[key], NAMED[data.ConsumeIntInRange(0, len(NAMED) - 1)]: new}
+            where[key] = {name: where[key], rng.choice(NAMED): new}
         elif what == 3 and isinstance(where, dict):
             where[name] = new
         elif what == 6 and isinstance(where, dict):
-            secret = SECRETS[data.ConsumeIntInRange(0, len(SECRETS) - 1)]
-            where[secret] = [CANARY, [CANARY], {name: CANARY}, f'"{CANARY}"'][data.ConsumeIntInRange(0, 3)]
+            secret = rng.choice(SECRETS)
+            where[secret] = rng.choice([CANARY, [CANARY], {name: CANARY}, f'"{CANARY}"'])
         elif what == 4:
             where[key] = [where[key], new]
         else:
