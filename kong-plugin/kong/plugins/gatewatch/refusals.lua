@@ -45,25 +45,28 @@ function _M.new(host)
 end
 
 
--- Judge an answer that Kong gave itself. Returns how sure one can be, and its headers where it took them all to tell.
+-- The answer in hand as judgement.judge asks for it: one table for all, nothing yields while it is used.
+local answer = { source = "kong" }
+
+
+-- Judge an answer that Kong gave itself. It looks at three headers, and at all of them, which takes ten times as long,
+-- only where an upstream had answered before.
 local function judge_in_hand(status, retry_after, request_id)
   if retry_after then
     return judgement.judge_retry_after(status, status ~= 429 and ngx.header["ratelimit-remaining"])
   end
-  local headers = ngx.resp.get_headers()
-  return judgement.judge({
-    status = status,
-    source = "kong",
-    upstream_status = ngx.var.upstream_status,
-    has_request_id = request_id ~= nil,
-    headers = headers,
-  }), headers
+  local upstream_status = ngx.var.upstream_status
+  answer.status = status
+  answer.upstream_status = upstream_status
+  answer.has_request_id = request_id ~= nil
+  answer.headers = upstream_status and upstream_status ~= "" and ngx.resp.get_headers() or ngx.header
+  return judgement.judge(answer)
 end
 
 
 -- What is known about the request in hand, as entries.encode asks for it. Names in ngx.ctx are those that the PDK
 -- itself reads (kong/pdk/{log,router,client}.lua, 3.4 to 3.9); each PDK call would look ngx.ctx up again.
-local function remember(slot, ctx, status, request_id, headers)
+local function remember(slot, ctx, status, request_id)
   local var = ngx.var
   slot.id = request_id
   slot.method = ngx.req.get_method()
@@ -75,7 +78,7 @@ local function remember(slot, ctx, status, request_id, headers)
   slot.started_ms = kong.request.get_start_time()
   slot.status = status
   slot.upstream_status = var.upstream_status or ""
-  slot.headers = headers or ngx.resp.get_headers()
+  slot.headers = ngx.resp.get_headers()
   slot.route = ctx.route
   slot.service = ctx.service
   slot.consumer = ctx.authenticated_consumer
@@ -89,8 +92,7 @@ function _M:take(ctx, status, retry_after)
   if request_id == "" then
     request_id = nil
   end
-  local judged, headers = judge_in_hand(status, retry_after, request_id)
-  if not judged then
+  if not judge_in_hand(status, retry_after, request_id) then
     return false
   end
   local host = self.host
@@ -99,7 +101,7 @@ function _M:take(ctx, status, retry_after)
     return true
   end
   local n = self.n + 1
-  remember(self.slots[n], ctx, status, request_id, headers)
+  remember(self.slots[n], ctx, status, request_id)
   self.n = n
   if n == SLOTS or host.is_stopped() then
     self:write()
