@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeVar
@@ -12,7 +11,7 @@ import msgspec
 from collector.wire.items import add_item
 from collector.wire.json_bytes import INT64_MAX, load_json
 from collector.wire.parties import Reading
-from domain.errors import DecodeError, excerpt
+from domain.errors import excerpt
 from domain.events import Decoded, Event
 from storage.batches import Batch, Dead, Gap
 
@@ -22,7 +21,6 @@ MAX_GROUP_ITEMS = 5_000
 """Most items in one transaction. More would make the first batch of a group wait for the others."""
 SHED_EVENTS = ("sender_shed", "sender.shed")
 """How a sender says that it had to drop something."""
-_SHED = b"shed"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -150,16 +148,22 @@ def _is_open(event: Event) -> bool:
     return event.certainty is not None and event.certainty != "certain"
 
 
-def shed_gaps(source: str, items: Iterable[msgspec.Raw], received_ms: int) -> tuple[Gap, ...]:
-    """The gaps that a sender tells of in `sender_shed` events: `from_ms`, `to_ms` and counts by class."""
-    found = []
-    for raw in map(bytes, items):
-        if _SHED in raw:
-            with contextlib.suppress(DecodeError):  # it is in quarantine
-                item = load_json(raw, "stream item")
-                if isinstance(item, dict) and item.get("event") in SHED_EVENTS:
-                    found.append(_shed_gap(source, item, received_ms))
-    return tuple(found)
+def shed_gaps(
+    source: str, gathered: Gathered, items: Sequence[msgspec.Raw], received_ms: int
+) -> tuple[Gap, ...]:
+    """The gaps that a sender tells of in `sender_shed` events: `from_ms`, `to_ms` and counts by class.
+
+    Args:
+        source: The sender.
+        gathered: What its items came to.
+        items: Their JSON.
+        received_ms: When they arrived.
+    """
+    return tuple(
+        _shed_gap(source, load_json(bytes(items[place]), "stream item"), received_ms)
+        for place, event in zip(gathered.owners, gathered.decoded.events, strict=True)
+        if event.event in SHED_EVENTS
+    )
 
 
 def _shed_gap(source: str, item: dict[str, Any], received_ms: int) -> Gap:

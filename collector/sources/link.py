@@ -247,7 +247,7 @@ class Link:
             if needs_place:
                 self._writer.leave()
             return
-        gaps = shed_gaps(self.session.source, command.items, received_ms)
+        gaps = shed_gaps(self.session.source, gathered, command.items, received_ms)
         batch = self._batch(gathered.decoded, command.first, command.upto, received_ms, gaps)
         self._hand_on(Taken(batch, gathered))
 

@@ -15,11 +15,12 @@ from collector.batching import (
     gather,
     group_length,
     may_settle,
+    read_batch,
     shed_gaps,
     weight,
 )
 from domain.events import Certainty, Decoded, Event, PluginSeen, Quarantined, Traffic
-from storage.batches import Batch, Dead
+from storage.batches import Batch, Dead, Gap
 
 
 def event(number: int, certainty: str | None = None) -> Event:
@@ -114,15 +115,16 @@ def test_batches_that_follow_each_other_are_one() -> None:
     ]
 
 
-def raw(value: Any) -> msgspec.Raw:
-    """As a batch holds it."""
-    return msgspec.Raw(json.dumps(value).encode())
+def gaps(source: str, *items: Any) -> tuple[Gap, ...]:
+    """The gaps that a batch of these tells of."""
+    batch = [msgspec.Raw(json.dumps(item).encode()) for item in items]
+    return shed_gaps(source, read_batch(batch, received_ms=100), batch, 100)
 
 
 def test_a_sender_that_dropped_something_leaves_a_gap() -> None:
     item = {"kind": "cluster", "event": "sender_shed", "from_ms": 5, "to_ms": 9, "shed": {"cache": 3}}
 
-    (gap,) = shed_gaps("gw-1/0", [raw(item)], 100)
+    (gap,) = gaps("gw-1/0", item)
 
     assert (gap.source, gap.from_ms, gap.to_ms, gap.cause) == ("gw-1/0", 5, 9, "the sender dropped 3 cache")
 
@@ -138,14 +140,11 @@ def test_a_sender_that_dropped_something_leaves_a_gap() -> None:
     ],
 )
 def test_a_strange_report_of_drops_still_gives_a_gap(fields: dict[str, Any], span: tuple[int, int]) -> None:
-    (gap,) = shed_gaps("s", [raw({"event": "sender_shed", **fields})], 100)
+    (gap,) = gaps("s", {"kind": "cluster", "event": "sender_shed", **fields})
 
     assert (gap.from_ms, gap.to_ms) == span
     assert gap.cause == "the sender dropped an unknown number of events"
 
 
 def test_other_items_leave_no_gap() -> None:
-    items = [raw({"event": "node_heartbeat"}), raw(7), raw(None), raw("sender_shed")]
-    unreadable = msgspec.Raw(b'{"event":"sender_shed","n":1e999}')
-
-    assert shed_gaps("s", [*items, unreadable], 100) == ()
+    assert gaps("s", {"kind": "cluster", "event": "node_heartbeat"}, 7, None, "sender_shed") == ()

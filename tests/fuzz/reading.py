@@ -6,13 +6,13 @@ from typing import Any
 
 import orjson
 
-from collector.batching import shed_gaps
+from collector.batching import read_batch, shed_gaps
 from collector.playing import Player
 from collector.replay_stream import items_of
 from collector.sources.session import Limits, Session, Store
 from collector.wire.recorded import decode_recorded
 from collector.wire.signature import is_signed
-from collector.wire.stream import decode_server_frame, decode_stream_items
+from collector.wire.stream import decode_server_frame
 from domain.errors import DecodeError
 from domain.redaction import redact_text
 from tests.collector.wire.test_hostile_input import CANARY, NOW_MS, check, check_storable
@@ -57,9 +57,9 @@ def as_frame(body: bytes) -> None:
     for message in (text, f'{{"t":"batch","first":1,"events":[{text}]}}'):
         for command in session.receive(message):
             if isinstance(command, Store):
-                for item in decode_stream_items(command.items, received_ms=NOW_MS):
-                    check_storable(item)
-                for gap in shed_gaps("s", command.items, NOW_MS):
+                gathered = read_batch(command.items, received_ms=NOW_MS)
+                check_storable(gathered.decoded)
+                for gap in shed_gaps("s", gathered, command.items, NOW_MS):
                     assert gap.from_ms <= gap.to_ms
                     gap.cause.encode()
     try:
