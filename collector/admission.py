@@ -47,6 +47,33 @@ def most_connections(file_limit: int) -> int:
     return max(16, min(MOST_CONNECTIONS, file_limit - KEPT_FILES))
 
 
+GUESSES_FREE = 100
+GUESSES_PER_S = 10.0
+GUESS_DELAY_S = 0.05
+"""After 100 wrong tokens or signatures within ten seconds each more is answered this much later: what one
+connection can ask falls from 700 a second to 20, and a peer has 64. Who is right never waits."""
+
+
+class Guesses:
+    """How long a peer that is wrong again and again waits for each answer."""
+
+    def __init__(self, clock_s: Callable[[], float]) -> None:
+        self._clock_s = clock_s
+        self._seen: OrderedDict[str, tuple[float, int]] = OrderedDict()
+
+    def delay_s(self, peer: str) -> float:
+        """Count one more wrong guess of a peer; returns the seconds to wait before it is told."""
+        now_s = self._clock_s()
+        since_s, wrong = self._seen.get(peer, (now_s, 0))
+        if now_s - since_s >= GUESSES_PER_S:
+            since_s, wrong = now_s, 0
+        self._seen[peer] = (since_s, wrong + 1)
+        self._seen.move_to_end(peer)
+        while len(self._seen) > REMEMBERED_PEERS:
+            self._seen.popitem(last=False)
+        return GUESS_DELAY_S if wrong >= GUESSES_FREE else 0.0
+
+
 class OncePerMinute:
     """Lets one line per key and minute through, and counts what it held back."""
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 
@@ -25,7 +26,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from collector.admission import OncePerMinute
+from collector.admission import Guesses, OncePerMinute
 from collector.decoding import decode_body
 from collector.metrics import Metrics
 from collector.sink import Sink
@@ -80,6 +81,7 @@ class HttpIntake:
         self._quiet = quiet
         self._now_ms = now_ms
         self._held_bytes = 0
+        self._guesses = Guesses(time.monotonic)
 
     def routes(self) -> list[Route]:
         """One route per way in."""
@@ -91,7 +93,7 @@ class HttpIntake:
 
     async def http_log(self, request: Request) -> Response:
         """`POST /intake/http-log`: one log entry, or an array of them."""
-        source = self._admit(request) or "http-log"
+        source = await self._admit(request) or "http-log"
         body = await self._body(request)
         decode = partial(decode_http_log, received_ms=self._now_ms())
         return await self._take(request, body, source, "http-log", decode)
@@ -99,20 +101,20 @@ class HttpIntake:
     async def event_hooks(self, request: Request) -> Response:
         """`POST /intake/event-hooks`: one event, signed where a secret is set."""
         if self._hook_secret is None:
-            source = self._admit(request)
+            source = await self._admit(request)
             body = await self._body(request)
         else:
             source = None
             self._check_manners(request)
             body = await self._body(request)
             if not is_signed(body, request.headers.get(SIGNATURE_HEADER), self._hook_secret):
-                raise self._refusal(request, 401, "signature", "X-Kong-Signature is missing or wrong")
+                raise await self._wrong(request, "signature", "X-Kong-Signature is missing or wrong")
         decode = partial(decode_event_hook, received_ms=self._now_ms())
         return await self._take(request, body, source or "event-hooks", "event-hooks", decode)
 
     async def events(self, request: Request) -> Response:
         """`POST /intake/events`: our own events, or the two generic forms."""
-        source = self._admit(request) or "events"
+        source = await self._admit(request) or "events"
         body = await self._body(request)
         named = request.headers.get("x-kong-event")
         decode = partial(decode_generic, received_ms=self._now_ms(), kong_event=named)
@@ -120,7 +122,7 @@ class HttpIntake:
 
     # ---- who may send
 
-    def _admit(self, request: Request) -> str | None:
+    async def _admit(self, request: Request) -> str | None:
         """The source of the request's token; None where no tokens are in use."""
         self._check_manners(request)
         if self._tokens is None:
@@ -132,8 +134,13 @@ class HttpIntake:
         given = request.headers.getlist("authorization")
         source = self._tokens.source_of(given[0]) if len(given) == 1 else None
         if source is None:
-            raise self._refusal(request, 401, "token", "expected Authorization: Bearer with a known token")
+            raise await self._wrong(request, "token", "expected Authorization: Bearer with a known token")
         return source
+
+    async def _wrong(self, request: Request, why: str, text: str) -> HTTPException:
+        """The refusal of a wrong token or signature, late where many came before."""
+        await asyncio.sleep(self._guesses.delay_s(_peer(request) or "unknown"))
+        return self._refusal(request, 401, why, text)
 
     def _check_manners(self, request: Request) -> None:
         headers = request.headers

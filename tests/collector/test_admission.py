@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from collector.admission import ConnectionCaps, OncePerMinute, most_connections
+from collector.admission import (
+    GUESS_DELAY_S,
+    GUESSES_FREE,
+    REMEMBERED_PEERS,
+    ConnectionCaps,
+    Guesses,
+    OncePerMinute,
+    most_connections,
+)
 
 
 class ManualClock:
@@ -60,3 +68,22 @@ def test_many_peers_take_no_more_than_a_bounded_memory() -> None:
         quiet.passes(str(number))
 
     assert len(quiet._seen) == 1024
+
+
+def test_who_is_wrong_again_and_again_waits_and_nobody_else_does() -> None:
+    clock = ManualClock()
+    guesses = Guesses(clock)
+    first = [guesses.delay_s("a") for _ in range(GUESSES_FREE)]
+
+    assert set(first) == {0.0}
+    assert (guesses.delay_s("a"), guesses.delay_s("b")) == (GUESS_DELAY_S, 0.0)
+    clock.now_s += 10
+    assert guesses.delay_s("a") == 0.0
+
+
+def test_peers_that_guessed_are_forgotten_in_the_end() -> None:
+    guesses = Guesses(ManualClock())
+    for number in range(2 * REMEMBERED_PEERS):
+        guesses.delay_s(str(number))
+
+    assert len(guesses._seen) == REMEMBERED_PEERS
