@@ -153,9 +153,9 @@ class Live:
         self._held.clear()
         self._last_ms.clear()
         self._reading, self._first, self._rule_texts = None, None, ()
+        desk = self.evaluator.desk
         self._start()
-
-    # ---- each second
+        self.evaluator.desk.go_on_from(desk)
 
     def turn(self) -> list[Applied]:
         """Read what came, look, store what moved."""

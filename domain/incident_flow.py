@@ -96,6 +96,10 @@ class Desk:
             self.live.pop(incident.fingerprint, None)
             self.past[incident.fingerprint] = incident
 
+    def go_on_from(self, other: Desk) -> None:
+        """Take over what another one saw last: it explains what would open incidents of its own."""
+        self._findings |= other._findings
+
     def tick(
         self,
         now_ms: int,

@@ -76,7 +76,7 @@ BATCHES = st.lists(st.lists(_refusals() | _requests(), max_size=6), min_size=1, 
 
 
 FEW = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-MANY = settings(FEW, max_examples=1_500)
+MANY = settings(FEW, max_examples=1_000)
 TRANSACTIONS = st.lists(BATCHES, min_size=1, max_size=3)
 
 
@@ -87,6 +87,7 @@ def test_every_total_equals_a_recount(transactions: list[list[list[Event | Traff
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @MANY
 @given(transactions=TRANSACTIONS)
 def test_every_total_equals_a_recount_for_minutes(transactions: list[list[list[Event | Traffic]]]) -> None:
@@ -189,7 +190,8 @@ def test_totals_are_right_after_judging_again_in_whatever_order_things_became_kn
 
 
 @pytest.mark.slow
-@settings(MANY, max_examples=500)
+@pytest.mark.timeout(900)
+@settings(MANY, max_examples=300)
 @given(first=REFUSALS, plugins=PLUGINS, last=REFUSALS)
 def test_totals_are_right_after_judging_again_for_minutes(
     first: list[Event], plugins: list[PluginSeen], last: list[Event]
