@@ -42,6 +42,7 @@ build = {
     ["kong.plugins.gatewatch.sender"] = "kong/plugins/gatewatch/sender.lua",
     ["kong.plugins.gatewatch.settings"] = "kong/plugins/gatewatch/settings.lua",
     ["kong.plugins.gatewatch.totals"] = "kong/plugins/gatewatch/totals.lua",
+    ["kong.plugins.gatewatch.uri"] = "kong/plugins/gatewatch/uri.lua",
     ["kong.plugins.gatewatch.wire"] = "kong/plugins/gatewatch/wire.lua",
     ["kong.plugins.gatewatch.worker"] = "kong/plugins/gatewatch/worker.lua",
   },

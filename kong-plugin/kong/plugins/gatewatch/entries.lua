@@ -8,6 +8,7 @@
 
 local cjson = require("cjson.safe").new()
 local masking = require "kong.plugins.gatewatch.masking"
+local uris = require "kong.plugins.gatewatch.uri"
 
 
 local byte = string.byte
@@ -191,7 +192,7 @@ function _M.encode(request, node_text, unique_id)
   add(',"node":', node_text, ',"entry":{"request":{"method":"')
   add(request.method, '"', "")
   add_field(',"id":', id)
-  add_field(',"uri":', request.uri and masking.uri(request.uri))
+  add_field(',"uri":', request.uri and uris.mask(request.uri))
   add_request_headers(request)
   add(',"response":{"status":', request.status, ',"headers":{')
   add_response_headers(request.headers)
