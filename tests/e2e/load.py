@@ -58,6 +58,7 @@ class Load:
         """Longest time in which no sender was acknowledged anything although it waited for something."""
         self.connects = 0
         self._url = f"{scheme}://{ws}/v1/stream"
+        self._epoch = str(time.time_ns())  # another load of the same sources begins its numbers anew
         self._event = event
         self._senders = senders
         self._stopped = threading.Event()
@@ -87,7 +88,7 @@ class Load:
         self.unacked = sum(counts)
 
     async def _send(self, source: str) -> int:
-        client = StreamClient(self._url, source, "1", random=random.random, now_ms=now_ms)
+        client = StreamClient(self._url, source, self._epoch, random=random.random, now_ms=now_ms)
         running = asyncio.create_task(client.run())
         watching = asyncio.create_task(self._watch(client))
         number, owed, last_s = 0, 0.0, time.monotonic()
