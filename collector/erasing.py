@@ -6,17 +6,25 @@ import contextlib
 import getpass
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from collector.claim import DatabaseClaim
-from collector.copies import find_database
+from collector.copies import find_store
 from collector.options import erase_parser
 from collector.playing import now_ms
 from domain.errors import StoreError
-from settings import SettingValueError
+from settings import SettingValueError, load_settings
 from storage.codes import Dim
-from storage.erasing import Eraser, Found
+from storage.erased_rows import Found
+from storage.erasing import Eraser
+from storage.location import Location
+from storage.writing.pseudonyms import read_or_make_key
+
+if TYPE_CHECKING:
+    from storage.postgres.erasing import PostgresEraser
 
 NOT_CONFIRMED = 1
+OF_A_SERVER = ("the server's archived write-ahead logs, and every copy of this database",)
 
 
 def erase_command(arguments: list[str]) -> int:
@@ -26,11 +34,11 @@ def erase_command(arguments: list[str]) -> int:
         SettingValueError: A collector is running, nobody of that name is known, or it cannot be erased now.
     """
     options = erase_parser().parse_args(arguments)
-    database = find_database(options.database)
+    place = find_store(options.database)
     dim, text = (Dim.IP, options.ip) if options.ip is not None else (Dim.CONSUMER, options.consumer)
-    with DatabaseClaim(str(database)):
+    with DatabaseClaim(str(place)) if isinstance(place, Path) else contextlib.nullcontext():
         try:
-            with contextlib.closing(Eraser(database)) as eraser:
+            with contextlib.closing(_eraser(place)) as eraser:
                 subject = eraser.find(dim, text)
                 if not options.yes:
                     _say(f"would erase {_told(eraser.count(subject))}")
@@ -40,9 +48,20 @@ def erase_command(arguments: list[str]) -> int:
         except StoreError as error:
             raise SettingValueError(f"not erased: {error}") from error
     _say(f"erased {_told(found)}")
-    for copy in _copies(database):
+    copies = _copies(place) if isinstance(place, Path) else OF_A_SERVER
+    for copy in copies:
         _say(f"not touched, and may hold it still: {copy}")
     return 0
+
+
+def _eraser(place: Location) -> Eraser | PostgresEraser:
+    if isinstance(place, Path):
+        return Eraser(place)
+    from storage.postgres.erasing import PostgresEraser  # noqa: PLC0415 - only who uses it needs psycopg
+
+    key_file = load_settings().pseudonym_key_file
+    secret = read_or_make_key(Path(key_file)) if key_file and Path(key_file).exists() else None
+    return PostgresEraser(place, secret)
 
 
 def _copies(database: Path) -> list[Path]:

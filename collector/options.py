@@ -287,7 +287,7 @@ def verify_parser() -> argparse.ArgumentParser:
 def erase_parser() -> argparse.ArgumentParser:
     """Options of `python -m collector erase`."""
     parser = _parser("python -m collector erase", ERASE_HELP, ERASE_MORE)
-    _add_database(parser, "the SQLite file to erase from (data/gatewatch.db)")
+    _add_database(parser, "the file or the PostgreSQL URL to erase from (data/gatewatch.db)")
     subject = parser.add_mutually_exclusive_group(required=True)
     subject.add_argument("--ip", metavar="ADDRESS", help="a client's address")
     subject.add_argument(

@@ -10,40 +10,23 @@ Nothing else may write meanwhile: the collector has to be stopped.
 
 from __future__ import annotations
 
-import contextlib
-import ipaddress
 import json
 import shutil
 import time
 from pathlib import Path
-from typing import Any, NamedTuple
 
 from domain.errors import StoreBusy, StoreError
 from storage.audit_trail import CHAINED, append
-from storage.codes import BLOCK_BITS, NONE_KEY, Dim
+from storage.codes import Dim
 from storage.connection import mapped_errors, open_writer, transaction
+from storage.erased_rows import ERASED, ErasedRows, Found, of_subject
 from storage.mentions import Subject, mention, tables, teach
-from storage.packing import address_range, prefix_of
 from storage.schema import prepare
-from storage.writing.pseudonyms import key_file, pseudonym_of, read_or_make_key
+from storage.subjects import find_subject
+from storage.writing.pseudonyms import key_file, read_or_make_key
 
-ERASED = "~erased-"
-"""What the marker begins with; the number of the key follows."""
 CHECKPOINT_TRIES = 50
 CHECKPOINT_PAUSE_S = 0.2
-_OF_EVENTS = ("judgements", "payloads", "event_details", "alert_evidence", "change_actors", "change_verdicts")
-
-
-class Found(NamedTuple):
-    """What there is of a subject."""
-
-    events: int
-    payloads: int
-    """Its own, and others that mention it."""
-    mentions: int
-    """Rows of other tables, and items in quarantine, that mention it."""
-    kept: int
-    """Entries of the audit trail and of the log of changes that mention it, and stay."""
 
 
 class Eraser:
@@ -56,6 +39,7 @@ class Eraser:
     def __init__(self, database: Path) -> None:
         self._path = database
         self._connection = open_writer(database)
+        self._rows = ErasedRows(self._connection)
         try:
             with mapped_errors(database):
                 prepare(self._connection, database)
@@ -80,9 +64,7 @@ class Eraser:
             StoreError: Nothing is known of it, or several are called so.
         """
         with mapped_errors(self._path):
-            if dim == Dim.IP:
-                return self._find_address(text)
-            return self._find_consumer(text)
+            return find_subject(self._connection, dim, text, self._secret())
 
     def count(self, subject: Subject) -> Found:
         """How much there is of it.
@@ -93,19 +75,19 @@ class Eraser:
         with mapped_errors(self._path):
             teach(self._connection, subject, "")
             self._refuse_what_is_in_force()
-            events = self._one(f"SELECT count(*) FROM events WHERE {self._of(subject)}")
-            payloads = self._one(
+            events = self._rows.one(f"SELECT count(*) FROM events WHERE {of_subject(subject)}")
+            payloads = self._rows.one(
                 "SELECT count(*) FROM payloads p JOIN events e USING (seq)"
-                f" WHERE {self._of(subject)} OR mentions_payload(p.body) OR p.seq IN"
+                f" WHERE {of_subject(subject)} OR mentions_payload(p.body) OR p.seq IN"
                 " (SELECT d.seq FROM event_details d JOIN json_each(?) j ON j.value = d.entity_id)",
                 json.dumps(subject.sure),
             )
             mentions = sum(
-                self._one(f"SELECT count(*) FROM {table} WHERE {mention(table, columns)}")
+                self._rows.one(f"SELECT count(*) FROM {table} WHERE {mention(table, columns)}")
                 for table, columns in tables(self._connection)
-            ) + self._one("SELECT count(*) FROM quarantine_items WHERE mentions(raw)")
+            ) + self._rows.one("SELECT count(*) FROM quarantine_items WHERE mentions(raw)")
             kept = sum(
-                self._one(
+                self._rows.one(
                     f"SELECT count(*) FROM {t} WHERE mentions(who) OR mentions(subject) OR mentions(detail)"
                 )
                 for t in CHAINED
@@ -125,11 +107,11 @@ class Eraser:
         with mapped_errors(self._path):
             with transaction(self._connection):
                 teach(self._connection, subject, marker)
-                self._erase_events(subject)
+                self._rows.erase_events(subject)
                 self._connection.execute("DELETE FROM payloads WHERE mentions_payload(body)")
                 self._connection.execute("DELETE FROM quarantine_items WHERE mentions(raw)")
-                self._erase_entities(subject)
-                self._rename(subject)
+                self._rows.erase_entities(subject)
+                self._rows.rename(subject)
                 self._rename_words()
                 for table, columns in tables(self._connection):
                     if table == "keys":
@@ -143,131 +125,27 @@ class Eraser:
             self._wipe()
         return found
 
-    # ---- who
-
-    def _find_address(self, text: str) -> Subject:
-        spellings = {text}
-        with contextlib.suppress(ValueError):
-            spellings.add(str(ipaddress.ip_address(text)))
-        secret_file = key_file(self._path)
-        if secret_file.exists():
-            secret = read_or_make_key(secret_file)
-            spellings.update([pseudonym_of(address, secret) for address in spellings])
-        sure = sorted(spellings)
-        marks = ", ".join("?" * len(sure))
-        keys = self._list(f"SELECT key_id FROM keys WHERE dim = 2 AND value IN ({marks})", *sure)
-        return Subject(Dim.IP, tuple(keys), tuple(sure), ())
-
-    def _find_consumer(self, text: str) -> Subject:
-        ids = set(
-            self._list(
-                "SELECT entity_id FROM entities WHERE entity_type = 'consumers' AND entity_id = ?", text
-            )
-            or self._list("SELECT value FROM keys WHERE dim = 1 AND value = ? AND NOT is_name", text)
-            or self._list(
-                "SELECT DISTINCT entity_id FROM entity_names WHERE entity_type = 'consumers' AND name = ?",
-                text,
-            )
-            or self._list("SELECT value FROM keys WHERE dim = 1 AND name = ? AND NOT is_name", text)
-        )
-        if len(ids) > 1:
-            raise StoreError(f"{len(ids)} consumers are or were called {text!r}: give the id of one")
-        names: set[str] = set()
-        for entity_id in ids:
-            names.update(
-                self._list(
-                    "SELECT name FROM entity_names WHERE entity_type = 'consumers' AND entity_id = ?1"
-                    " UNION SELECT name FROM keys WHERE dim = 1 AND value = ?1"
-                    " UNION SELECT first_name FROM keys WHERE dim = 1 AND value = ?1",
-                    entity_id,
-                )
-            )
-        names.discard(None)  # SQL's NULL
-        if not ids:
-            names.add(text)
-        words = (*ids, *names)
-        marks = ", ".join("?" * len(words))
-        keys = self._list(f"SELECT key_id FROM keys WHERE dim = 1 AND value IN ({marks})", *words)
-        return Subject(Dim.CONSUMER, tuple(sorted(keys)), tuple(ids), tuple(sorted(names)))
-
     # ---- what
 
-    def _of(self, subject: Subject) -> str:
-        column = "ip" if subject.dim == Dim.IP else "consumer"
-        return f"{column} IN ({', '.join(map(str, subject.keys)) or 'NULL'}) AND {column} > 1"
+    def _secret(self) -> bytes | None:
+        """What pseudonyms were made with; None where there are none."""
+        secret_file = key_file(self._path)
+        return read_or_make_key(secret_file) if secret_file.exists() else None
 
     def _refuse_what_is_in_force(self) -> None:
         for what, query in (
             ("a block of it is in force: lift it", "blocks WHERE ended_ms IS NULL"),
             ("it stands in a list: remove it there", "block_lists WHERE removed_ms IS NULL"),
         ):
-            if self._one(f"SELECT count(*) FROM {query} AND mentions(subject)"):
+            if self._rows.one(f"SELECT count(*) FROM {query} AND mentions(subject)"):
                 raise StoreError(f"{what} first, so that Kong and this file say the same")
-        if self._one(
+        if self._rows.one(
             "SELECT count(*) FROM change_proposals WHERE ended_ms IS NULL"
             " AND (mentions(ask) OR mentions(plan))"
         ):
             raise StoreError("a proposal about it is open: decide on it first")
 
     # ---- doing it
-
-    def _erase_events(self, subject: Subject) -> None:
-        run = self._connection.execute
-        run("CREATE TEMP TABLE gone (seq INTEGER PRIMARY KEY)")
-        run(f"INSERT INTO gone SELECT seq FROM events WHERE {self._of(subject)}")
-        run(
-            f"UPDATE event_blocks SET n = n - (SELECT count(*) FROM gone WHERE seq >> {BLOCK_BITS} = block)"
-            f" WHERE block IN (SELECT seq >> {BLOCK_BITS} FROM gone)"
-        )
-        run("DELETE FROM event_blocks WHERE n <= 0")
-        for table in (*_OF_EVENTS, "events"):
-            run(f"DELETE FROM {table} WHERE seq IN (SELECT seq FROM gone)")
-        run("DROP TABLE temp.gone")
-
-    def _erase_entities(self, subject: Subject) -> None:
-        """A consumer, and what was known of its configuration; that something was changed stays known."""
-        run = self._connection.execute
-        for entity_id in subject.sure if subject.dim == Dim.CONSUMER else ():
-            for table in ("entities", "entity_names", "config_states"):
-                run(f"DELETE FROM {table} WHERE entity_type = 'consumers' AND entity_id = ?", (entity_id,))
-            run(
-                "DELETE FROM payloads WHERE seq IN (SELECT seq FROM event_details WHERE entity_id = ?)",
-                (entity_id,),
-            )
-            for table in ("event_details", "config_drifts"):
-                run(
-                    f"UPDATE {table} SET entity_name = NULL, before = NULL, after = NULL WHERE entity_id = ?",
-                    (entity_id,),
-                )
-
-    def _rename(self, subject: Subject) -> None:
-        for key in subject.keys:
-            if subject.dim == Dim.IP:
-                self._keep_prefix(key)
-            self._connection.execute(
-                "UPDATE keys SET value = ?, is_name = 1, first_name = NULL, name = NULL, ip_sort = NULL"
-                " WHERE key_id = ?",
-                (self._free(subject.dim, f"{ERASED}{key}"), key),
-            )
-        for address in subject.sure if subject.dim == Dim.IP else ():
-            self._rename_prefix(prefix_of(address))
-
-    def _keep_prefix(self, key: int) -> None:
-        """Late corrections of an address's totals are corrections of its prefix's."""
-        (address,) = self._list("SELECT value FROM keys WHERE key_id = ?", key)
-        found = self._list("SELECT key_id FROM keys WHERE dim = 3 AND value = ?", prefix_of(address))
-        prefix_key = found[0] if found else NONE_KEY
-        self._connection.execute("INSERT OR IGNORE INTO pseudonyms VALUES (?, ?)", (key, prefix_key))
-
-    def _rename_prefix(self, prefix: str | None) -> None:
-        """A prefix goes with the last of its addresses."""
-        found = address_range(prefix or "")
-        if found is None or self._one("SELECT count(*) FROM keys WHERE ip_sort BETWEEN ? AND ?", *found):
-            return
-        for key in self._list("SELECT key_id FROM keys WHERE dim = 3 AND value = ?", prefix):
-            self._connection.execute(
-                "UPDATE keys SET value = ? WHERE key_id = ?", (self._free(Dim.PREFIX, f"{ERASED}{key}"), key)
-            )
 
     def _rename_words(self) -> None:
         """Other words that mention it, such as its former names; each stays a word of its own."""
@@ -278,14 +156,8 @@ class Eraser:
             self._connection.execute(
                 "UPDATE keys SET value = ?, first_name = without(first_name), name = without(name)"
                 " WHERE key_id = ?",
-                (value if left == value else self._free(dim, left), key),
+                (value if left == value else self._rows.free(dim, left), key),
             )
-
-    def _free(self, dim: int, value: str) -> str:
-        """A word that nobody has, whatever names came over the wire."""
-        while self._list("SELECT 1 FROM keys WHERE dim = ? AND value = ?", dim, value):
-            value += "~"
-        return value
 
     def _check_room(self) -> None:
         with mapped_errors(self._path):
@@ -305,9 +177,3 @@ class Eraser:
             "it is erased, but somebody reads an old state, which keeps it in the log:"
             " stop the dashboard, and run this again"
         )
-
-    def _one(self, query: str, *values: Any) -> int:
-        return int(self._connection.execute(query, values).fetchone()[0])
-
-    def _list(self, query: str, *values: Any) -> list[Any]:
-        return [row[0] for row in self._connection.execute(query, values)]

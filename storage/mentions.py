@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 from storage.audit_trail import CHAINED
 from storage.codes import Dim
@@ -25,6 +25,7 @@ _NUMBERS_ONLY = frozenset(
             "judgements",
         ),
         *("resends", "limits", "pseudonyms", "payloads", "meta", "sqlite_sequence", "alert_evidence"),
+        *("given_numbers", "schema_facts", "commits"),
     )
 )
 _NOT_OF_PEOPLE = frozenset(
@@ -48,6 +49,11 @@ class Subject(NamedTuple):
     """Texts that may mean something else in other places."""
 
 
+def may_mention(table: str) -> bool:
+    """Whether a table is looked through; what only grows stays, and quarantine goes by its bytes."""
+    return table not in _NUMBERS_ONLY and table not in CHAINED and table != "quarantine_items"
+
+
 def tables(connection: sqlite3.Connection) -> Iterator[tuple[str, list[str]]]:
     """Every table that may mention it, with its columns of text; what can only be added to stays."""
     names = [
@@ -55,7 +61,7 @@ def tables(connection: sqlite3.Connection) -> Iterator[tuple[str, list[str]]]:
         for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
     ]
     for table in names:
-        if table in _NUMBERS_ONLY or table in CHAINED or table == "quarantine_items":
+        if not may_mention(table):
             continue
         columns = connection.execute(f"PRAGMA table_info({table})").fetchall()
         texts = [row[1] for row in columns if row[2] == "TEXT" or (table, row[1]) == ("events", "id")]
@@ -83,30 +89,67 @@ def mention(table: str, columns: list[str]) -> str:
     return "(" + " OR ".join(f'{word}("{name}")' for name in columns) + ")"
 
 
+class Words:
+    """Looks for a subject in texts, and puts a marker in its place."""
+
+    def __init__(self, subject: Subject, marker: str) -> None:
+        self._marker = marker
+        self._sure = _pattern(subject.sure)
+        self._every = _pattern((*subject.sure, *subject.names))
+
+    def without(self, text: str | bytes | None) -> str | bytes | None:
+        """A text with the marker for each mention."""
+        if isinstance(text, bytes) and text.startswith(TEXT_ID):
+            return TEXT_ID + self._every.sub(self._marker, _as_text(text[len(TEXT_ID) :])).encode("utf-8")
+        return self._every.sub(self._marker, text) if isinstance(text, str) else text
+
+    def mentions(self, text: str | bytes | None) -> bool:
+        """Whether a text mentions it, by an id, an address or a name."""
+        return text is not None and self._every.search(_as_text(text)) is not None
+
+    def mentions_surely(self, text: str | bytes | None) -> bool:
+        """Whether a text mentions it by an id or an address."""
+        return text is not None and self._sure.search(_as_text(text)) is not None
+
+    def mentions_payload(self, body: bytes) -> bool:
+        """Whether a stored payload mentions it."""
+        return self._every.search(_as_text(unpack_raw(body))) is not None
+
+    def in_row(self, table: str, row: Mapping[str, Any]) -> bool:
+        """Whether a row mentions it: the condition of `mention`, for engines without these functions.
+
+        Args:
+            table: Which.
+            row: Its columns of text by name, and those that decide what a name means there.
+        """
+        texts = [value for value in row.values() if isinstance(value, str | bytes)]
+        if table in _NOT_OF_PEOPLE:
+            return any(map(self.mentions_surely, texts))
+        if table in ("entities", "entity_names"):
+            is_person = row["entity_type"] == "consumers"
+            return any(map(self.mentions if is_person else self.mentions_surely, texts))
+        if table == "keys":
+            dim = row["dim"]
+            is_person = dim in {Dim.CONSUMER, Dim.TEXT}
+            found = any(map(self.mentions if is_person else self.mentions_surely, texts))
+            return bool(dim != Dim.PREFIX and found)
+        return any(map(self.mentions, texts))
+
+
 def teach(connection: sqlite3.Connection, subject: Subject, marker: str) -> None:
     """Give a connection the functions that look for a subject and put a marker in its place."""
-    sure = _pattern(subject.sure)
-    every = _pattern((*subject.sure, *subject.names))
-
-    def without(text: str | bytes | None) -> str | bytes | None:
-        if isinstance(text, bytes) and text.startswith(TEXT_ID):
-            return TEXT_ID + every.sub(marker, _as_text(text[len(TEXT_ID) :])).encode("utf-8")
-        return every.sub(marker, text) if isinstance(text, str) else text
-
-    def mentions(text: str | bytes | None) -> bool:
-        return text is not None and every.search(_as_text(text)) is not None
-
-    def mentions_surely(text: str | bytes | None) -> bool:
-        return text is not None and sure.search(_as_text(text)) is not None
-
-    def mentions_payload(body: bytes) -> bool:
-        return every.search(_as_text(unpack_raw(body))) is not None
-
+    words = Words(subject, marker)
     for name, function in {
-        "without": without, "mentions": mentions,
-        "mentions_surely": mentions_surely, "mentions_payload": mentions_payload,
+        "without": words.without, "mentions": words.mentions,
+        "mentions_surely": words.mentions_surely, "mentions_payload": words.mentions_payload,
     }.items():  # fmt: skip
         connection.create_function(name, 1, function, deterministic=True)
+
+
+def spellings(subject: Subject) -> list[str]:
+    """What a text that mentions it holds in any case; letter case aside."""
+    words = (*subject.sure, *subject.names)
+    return sorted({spelling for word in words for spelling in (word, json.dumps(word)[1:-1])})
 
 
 def _as_text(text: str | bytes) -> str:

@@ -15,7 +15,8 @@ from storage import erasing
 from storage.audit_trail import verify
 from storage.codes import Dim
 from storage.connection import open_reader
-from storage.erasing import Eraser, Found
+from storage.erased_rows import Found
+from storage.erasing import Eraser
 from storage.keeping import structure_problems, total_problems
 from storage.packing import unpack_id, unpack_raw
 from storage.writing.pseudonyms import key_file, pseudonym_of, read_or_make_key

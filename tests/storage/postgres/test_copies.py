@@ -9,7 +9,6 @@ import psycopg
 import pytest
 
 from collector.copies import back_up_command, check_command, restore_command
-from collector.erasing import erase_command
 from domain.filters import Filters
 from domain.windows import HOUR_MS, Window
 from settings import SettingValueError
@@ -71,7 +70,6 @@ def test_what_is_for_a_file_alone_says_so_and_shows_no_password(tmp_path: Path) 
     for command in (
         lambda: back_up_command(["--database", url, str(tmp_path / "copy.db")]),
         lambda: restore_command(["--database", url, str(tmp_path / "copy.db")]),
-        lambda: erase_command(["--database", url, "--ip", "203.0.113.7"]),
     ):
         with pytest.raises(SettingValueError, match=r"postgresql://db\.example/gatewatch") as found:
             command()
