@@ -15,18 +15,18 @@ from ui import wording_alerts as words
 from ui.components import screens
 from ui.components.page_frame import Frame
 from ui.components.table import Cell, Column, Row, show_table
-from ui.state import current_state, set_state
+from ui.state import PageState, current_state, set_state
 
 VIEW = "show"
 """The page's own parameter: which incidents."""
 OPEN, MINE, CALM, PAST = "open", "mine", "information", "past"
-TITLES = {OPEN: "Needs somebody", MINE: "Mine", CALM: "Information", PAST: "In the span above"}
+TITLES = {OPEN: "Needs somebody", MINE: "Mine", CALM: "Information", PAST: "In a span"}
 MOST_ROWS = 200
 
 
-def chosen_view(frame: Frame) -> str:
+def chosen_view(state: PageState) -> str:
     """Which incidents the URL asks for."""
-    found = next(iter(frame.state.own(VIEW)), OPEN)
+    found = next(iter(state.own(VIEW)), OPEN)
     return found if found in TITLES else OPEN
 
 

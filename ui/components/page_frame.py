@@ -48,11 +48,18 @@ class Frame:
     now_ms: int
     freshness: Freshness
     feed: Feed
+    is_of_now: bool = False
+    """No span applies to the page: it is of now, whatever span the URL holds for other pages."""
+
+    @property
+    def moves(self) -> bool:
+        """Whether what is shown ends now."""
+        return self.is_of_now or self.state.moves
 
     @property
     def is_past(self) -> bool:
         """The span stands still and is over, so that a silent feed does not matter to it."""
-        return not self.state.moves and self.window.to_ms < self.now_ms
+        return not self.moves and self.window.to_ms < self.now_ms
 
 
 @contextlib.contextmanager
@@ -74,7 +81,7 @@ def opened(
         title: Instead of the page's own, such as a consumer's name (data: it is escaped here).
         heading: Whether the frame draws the title, the freshness line and the banners; Live has its own.
         filters: Whether filters apply to the page.
-        ranges: Whether a span applies to it.
+        ranges: Whether a span applies to it; without, it is of now.
         groups: What its charts can be split by.
         default_range: Instead of the page's own, such as `7d` for one consumer.
         on_unreadable: Draws what can still be said when the database cannot be read.
@@ -82,23 +89,22 @@ def opened(
     state = current_state()
     navigation.navigation_row(name, state)
     _sample_label(state)
-    frame = _read(name, state, default_range or navigation.entry(name).default_range)
+    frame = _read(name, state, default_range or navigation.entry(name).default_range, ranges=ranges)
     if frame is None:
         if on_unreadable is not None:
             on_unreadable(state)
         st.stop()
-    if filters or ranges:
-        filter_bar(
-            frame.state,
-            frame.window,
-            frame.zone,
-            frame.reader,
-            name=name,
-            default_range=default_range or navigation.entry(name).default_range,
-            filters=filters,
-            ranges=ranges,
-            groups=groups,
-        )
+    filter_bar(
+        frame.state,
+        frame.window,
+        frame.zone,
+        frame.reader,
+        name=name,
+        default_range=default_range or navigation.entry(name).default_range,
+        filters=filters,
+        ranges=ranges,
+        groups=groups,
+    )
     if heading:
         _heading(frame, title)
         _banners(frame)
@@ -106,7 +112,7 @@ def opened(
         yield frame
 
 
-def _read(name: str, state: PageState, default_range: str) -> Frame | None:
+def _read(name: str, state: PageState, default_range: str, *, ranges: bool) -> Frame | None:
     reader = store.reader(sample=state.sample)
     now_ms = store.now_ms()
     with errors_shown():
@@ -115,12 +121,13 @@ def _read(name: str, state: PageState, default_range: str) -> Frame | None:
         return Frame(
             name=name,
             state=state,
-            window=state.window(now_ms, default_range, oldest_ms),
+            window=(state if ranges else state.ranged(None)).window(now_ms, default_range, oldest_ms),
             zone=viewer_zone(state),
             reader=reader,
             now_ms=now_ms,
             freshness=freshness,
             feed=judge_feed(freshness, now_ms),
+            is_of_now=not ranges,
         )
     return None
 
@@ -157,7 +164,7 @@ def _heading(frame: Frame, title: str) -> None:
     shown = in_markdown(title) if title else navigation.entry(frame.name).title
     with st.container(horizontal=True, key="gw-heading", vertical_alignment="center", gap="medium"):
         st.markdown(f"## {shown}", width="content")
-        freshness_line(frame.feed, frame.now_ms, frame.zone, moves=frame.state.moves)
+        freshness_line(frame.feed, frame.now_ms, frame.zone, moves=frame.moves)
 
 
 def _sample_label(state: PageState) -> None:

@@ -94,6 +94,8 @@ def show_filtered(frame: Frame, unfiltered: int | None, noun: str = "violations"
 
 
 def _span(frame: Frame) -> str:
-    if frame.state.moves:
+    if frame.is_of_now:
+        return "now"
+    if frame.moves:
         return f"in the last {wording.span(frame.window.length_ms)}"
     return "from " + wording.window(frame.window, frame.zone)

@@ -26,7 +26,7 @@ from ui.components.page_frame import Frame
 from ui.components.proposals import show_said, who
 from ui.components.silence_form import show_maintenance_form, show_silences
 from ui.safe_text import in_markdown
-from ui.state import current_state, set_state
+from ui.state import PageState, current_state, set_state
 
 PART = "part"
 QUEUE, SILENCES, RULES, NOTIFICATIONS = "queue", "silences", "rules", "notifications"
@@ -35,14 +35,14 @@ PARTS = {QUEUE: "Queue", SILENCES: "Silences", RULES: "Rules", NOTIFICATIONS: "N
 
 def render() -> None:
     """Draw the page."""
-    with page_frame.opened("alerts", filters=False) as page:
+    with page_frame.opened("alerts", filters=False, ranges=_is_of_a_span(current_state())) as page:
         show_said()
         if screens.is_empty(page):
             screens.show_empty(page)
             return
         alerts = alert_reads.reader(sample=page.state.sample)
         _show_standing(page, alerts)
-        part = _choose("Part", PART, PARTS, _part(page))
+        part = _choose("Part", PART, PARTS, _part(page.state))
         parts: dict[str, Callable[[Frame, AlertsReader], None]] = {
             QUEUE: _queue,
             SILENCES: _silences,
@@ -52,9 +52,14 @@ def render() -> None:
         parts[part](page, alerts)
 
 
-def _part(page: Frame) -> str:
-    found = next(iter(page.state.own(PART)), QUEUE)
+def _part(state: PageState) -> str:
+    found = next(iter(state.own(PART)), QUEUE)
     return found if found in PARTS else QUEUE
+
+
+def _is_of_a_span(state: PageState) -> bool:
+    """Only the alerts of a span are of a span: the queue, silences and rules are as they stand now."""
+    return _part(state) == QUEUE and chosen_view(state) == PAST
 
 
 def _choose(label: str, name: str, titles: dict[str, str], current: str) -> str:
@@ -90,7 +95,7 @@ def _show_standing(page: Frame, alerts: AlertsReader) -> None:
 
 
 def _queue(page: Frame, alerts: AlertsReader) -> None:
-    view = _choose("Which", VIEW, TITLES, chosen_view(page))
+    view = _choose("Which", VIEW, TITLES, chosen_view(page.state))
     live = alerts.live()
     past = alerts.between(page.window.from_ms, page.window.to_ms) if view == PAST else ()
     rows = rows_of(view, live, past, who())

@@ -228,3 +228,30 @@ def test_the_recording_can_be_looked_at_and_not_decided() -> None:
     page = run_page("alerts", READER, "sample=1", sample=READER)
 
     assert not page.exception
+
+
+OLD_SPAN = "from=2020-01-01T00:00:00Z&to=2020-01-01T01:00:00Z"
+
+
+@pytest.mark.usefixtures("filled", "ana")
+def test_the_queue_is_of_now_whatever_span_the_address_holds() -> None:
+    deaf = ScriptedReader(
+        freshness=live_freshness(collector=None, last_received_ms=NOW_MS - 3_600_000, last_beat_ms=None),
+        markers=(), series=SERIES, breakdown=(), events=EventPage(rows=(), next_seq=None, total=0),
+    )  # fmt: skip
+
+    queue = run_page("alerts", deaf, OLD_SPAN)
+    past = run_page("alerts", deaf, OLD_SPAN + "&show=past")
+
+    assert "gw-range" not in [box.key for box in queue.selectbox]
+    assert any("What is shown is as of" in box.value for box in queue.warning)
+    assert "gw-range" in [box.key for box in past.selectbox]
+    assert not any("What is shown is as of" in box.value for box in past.warning)
+    assert queue.query_params["from"] == past.query_params["from"]
+
+
+@pytest.mark.usefixtures("settings", "ana")
+def test_an_empty_queue_says_now_and_no_span() -> None:
+    page = run_page("alerts", READER, OLD_SPAN)
+
+    assert "Nothing needs anybody now" in "\n".join(box.value for box in page.success)
