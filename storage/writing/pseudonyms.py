@@ -300,7 +300,7 @@ class PseudonymBook:
         )
 
     def _replace(self, key: int, address: str) -> None:
-        prefix = prefix_of(address)
+        prefix = address if "/" in address else prefix_of(address)  # the rest of a prefix is that prefix
         prefix_key = self._keys.prefix(address, key)
         self._connection.execute("INSERT INTO pseudonyms VALUES (?, ?)", (key, prefix_key))
         self._rename(Dim.IP, key, self.pseudonym(address))

@@ -234,3 +234,16 @@ def test_a_key_that_is_no_secret_is_refused(tmp_path: Path, mode: int, size: int
 
     with pytest.raises(StoreError, match=message):
         read_or_make_key(file)
+
+
+def test_addresses_that_were_never_told_apart_leave_neither_prefix_nor_name(path: Path) -> None:
+    """Only the payload said who the second was; the rest of its /24 is a word among the addresses."""
+    with opened(path, dataclasses.replace(settings(), max_names_per_minute=4)) as store:
+        put(store, refusal(1, ip=OLD), refusal(2, ip="203.0.113.99"))
+    assert addresses(path) == [OLD, "203.0.113.0/24"]
+
+    run(path)
+
+    assert all(value.startswith(PSEUDONYM) for value in addresses(path))
+    assert rows(path, "SELECT count(*) FROM keys WHERE value LIKE '%203.0%' OR name LIKE '%203.0%'") == [(0,)]
+    assert b"203.0.113" not in path.read_bytes()
