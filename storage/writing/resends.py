@@ -94,7 +94,7 @@ class ResendMemory:
         self._going = []
 
     def _drop(self) -> None:
-        """Forget the marks of rows that are gone: without, they took 25 MB more at full load."""
+        """Forget the marks of rows that are gone: without, 10 MB more were held after two million entries."""
         for marks in map(_marks_in, self._going):
             for mark in marks:
                 bucket = self._buckets[mark & self._mask]
