@@ -26,7 +26,7 @@ from collector.recording import Recording
 from collector.replay_stream import send
 from collector.wire.payloads import quarantined
 from collector.wire.recorded import decode_recorded
-from domain.errors import DecodeError, StoreBusy, StoreCorrupt
+from domain.errors import StoreBusy, StoreCorrupt, refusal_of
 from domain.events import Decoded
 from settings import Settings, SettingValueError, load_settings
 from storage.batches import Batch
@@ -91,8 +91,9 @@ class Replay:
     def _add(self, source: str, line: Line) -> None:
         try:
             decoded = decode_recorded(line.raw, received_ms=line.received_ms, place=line.place, run=line.run)
-        except DecodeError as error:
-            decoded = Decoded(entries=1, quarantined=[quarantined(str(error), line.raw)])
+        except Exception as error:  # noqa: BLE001 - see refusal_of
+            why = str(refusal_of(error, "recorded line"))
+            decoded = Decoded(entries=1, quarantined=[quarantined(why, line.raw)])
         if decoded.plugins_complete:
             self._flush()
         batch = self._batches.get(source)

@@ -25,7 +25,7 @@ from collector.tokens import own_token
 from collector.wire.json_bytes import tidied
 from collector.wire.recorded import decode_recorded, is_log_entry
 from collector.wire.stream import decode_stream_items
-from domain.errors import DecodeError
+from domain.errors import DecodeError, refusal_of
 from domain.events import Certainty, Decoded, Event
 from settings import Settings
 
@@ -170,8 +170,8 @@ def items_of(line: Line) -> list[dict[str, Any]]:
         return [_sendable(item) for item in passed_on]
     try:
         decoded = decode_recorded(line.raw, received_ms=line.received_ms, place=line.place, run=line.run)
-    except DecodeError as error:
-        return [_unreadable(error)]
+    except Exception as error:  # noqa: BLE001 - see refusal_of
+        return [_unreadable(refusal_of(error, "recorded line"))]
     return own_items(decoded)
 
 

@@ -17,6 +17,7 @@ The operator's own mistakes are `settings.SettingValueError`.
 from __future__ import annotations
 
 EXCERPT_CHARS = 120
+DEFECT = "a defect of this program, please report it with what was kept"
 
 
 def excerpt(raw: bytes | str) -> str:
@@ -47,6 +48,22 @@ class DecodeError(GatewatchError):
         self.where = where
         self.problem = problem
         super().__init__(f"{where}: {problem}")
+
+
+def refusal_of(error: Exception, where: str) -> DecodeError:
+    """The error itself where it is one of bytes; else what is told of a defect of ours.
+
+    Whoever reads what arrives catches everything with it: a sender sends again what was not acknowledged, so
+    one message that a decoder fails at would stop all that come behind it, for ever.
+    """
+    if isinstance(error, DecodeError):
+        return error
+    last = error.__traceback__
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    place = f" in {last.tb_frame.f_code.co_name}" if last is not None else ""
+    problem = f"reading it failed ({type(error).__name__}{place}): {DEFECT}"
+    return DecodeError(where, problem)
 
 
 class ProtocolError(GatewatchError):

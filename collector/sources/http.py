@@ -36,7 +36,7 @@ from collector.wire.generic import decode_generic
 from collector.wire.http_log import decode_http_log
 from collector.wire.payloads import quarantined
 from collector.wire.signature import is_signed
-from domain.errors import DecodeError, StoreBusy
+from domain.errors import StoreBusy, refusal_of
 from domain.events import Decoded
 from settings import Settings
 from storage.batches import Batch, Written
@@ -225,8 +225,9 @@ class HttpIntake:
         """What the body holds, and why it cannot be read where it cannot: then it goes to quarantine."""
         try:
             return await decode_body(partial(decode, body), len(body)), ""
-        except DecodeError as error:
-            return Decoded(entries=1, quarantined=[quarantined(str(error), body)]), str(error)
+        except Exception as error:  # noqa: BLE001 - see refusal_of
+            why = str(refusal_of(error, "body"))
+            return Decoded(entries=1, quarantined=[quarantined(why, body)]), why
         except BaseException:
             self._writer.leave()
             raise

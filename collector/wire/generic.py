@@ -22,7 +22,7 @@ from collector.wire.json_bytes import load_json, tidied
 from collector.wire.own_events import columns_of, violation
 from collector.wire.payloads import MOST_QUARANTINED, payload_of, quarantined_rest, quarantined_value
 from collector.wire.times import told_ms
-from domain.errors import DecodeError
+from domain.errors import DecodeError, refusal_of
 from domain.events import Decoded, Event, Kind
 
 WHERE = "event"
@@ -78,10 +78,10 @@ def decode_generic(body: bytes, *, received_ms: int, kong_event: str | None = No
                 item, received_ms=received_ms, place=place, kong_event=kong_event, where=where
             )
             decoded.take(part)
-        except DecodeError as error:
+        except Exception as error:  # noqa: BLE001 - see refusal_of
             bad += 1
             if bad <= MOST_QUARANTINED:
-                decoded.quarantined.append(quarantined_value(str(error), item))
+                decoded.quarantined.append(quarantined_value(str(refusal_of(error, where)), item))
     if bad > MOST_QUARANTINED:
         decoded.quarantined.append(quarantined_rest(WHERE, bad - MOST_QUARANTINED))
     decoded.entries = len(value)

@@ -28,7 +28,7 @@ from collector.wire.payloads import (
 )
 from collector.wire.raw_json import RawJson, as_raw, checked, split_array
 from collector.wire.times import NEWEST_MS, OLDEST_MS, instant_ms
-from domain.errors import DecodeError
+from domain.errors import DecodeError, refusal_of
 from domain.events import Decoded, Event, Kind, Traffic
 from domain.request_marks import mark_of, mark_of_request
 from domain.violations import Answer, Judgement, answered_by, judge
@@ -98,10 +98,11 @@ def decode_http_log(body: bytes, *, received_ms: int) -> Decoded:
     for number, entry in enumerate(entries, start=1):
         try:
             add_log_entry(reading, entry, "")
-        except DecodeError as error:
+        except Exception as error:  # noqa: BLE001 - see refusal_of
             bad += 1
             if bad <= MOST_QUARANTINED:
-                why = DecodeError(f"http_log entry {number} of {len(entries)}", error.problem)
+                problem = refusal_of(error, "").problem
+                why = DecodeError(f"http_log entry {number} of {len(entries)}", problem)
                 decoded.quarantined.append(quarantined(str(why), bytes(entry)))
     if bad > MOST_QUARANTINED:
         decoded.quarantined.append(quarantined_rest("http_log", bad - MOST_QUARANTINED))

@@ -25,7 +25,7 @@ from collector.wire.parties import Reading, Seen
 from collector.wire.payloads import quarantined
 from collector.wire.raw_json import RawJson, as_raw
 from collector.wire.times import instant_ms
-from domain.errors import DecodeError, excerpt
+from domain.errors import DecodeError, excerpt, refusal_of
 from domain.events import Decoded, EntitySeen, NodeSeen, PluginSeen, Traffic
 from domain.redaction import redact
 from domain.request_marks import mark_of
@@ -75,10 +75,10 @@ def add_item(reading: Reading, item: Any, place: int | str) -> None:
             at_ms, value = reading.received_ms, load_json(bytes(raw), WHERE)
             decoded.take(read_item(value, received_ms=at_ms, place=f"{at_ms}:{place}", seen=reading.seen))
             decoded.entries -= 1
-    except DecodeError as error:
+    except Exception as error:  # noqa: BLE001 - see refusal_of
         is_raw = isinstance(item, bytes | msgspec.Raw)
         raw = bytes(item) if is_raw else b"(nested too deeply to be shown)"
-        decoded.quarantined.append(quarantined(str(error), raw))
+        decoded.quarantined.append(quarantined(str(refusal_of(error, WHERE)), raw))
 
 
 def _add_log_item(reading: Reading, raw: RawJson, where: str) -> bool:

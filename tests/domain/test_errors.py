@@ -1,6 +1,17 @@
 from __future__ import annotations
 
-from domain.errors import DeadlineExceeded, DecodeError, GatewatchError, ProtocolError, StoreBusy, excerpt
+import pytest
+
+from domain.errors import (
+    DEFECT,
+    DeadlineExceeded,
+    DecodeError,
+    GatewatchError,
+    ProtocolError,
+    StoreBusy,
+    excerpt,
+    refusal_of,
+)
 
 
 def test_an_excerpt_is_one_printable_line() -> None:
@@ -40,3 +51,23 @@ def test_an_excerpt_is_as_short_when_its_characters_have_long_names() -> None:
     assert excerpt("\0" * 500) == r"\x00" * 30 + "..."
     assert excerpt("\U0001f600" * 13) == r"\U0001f600" * 12 + "..."
     assert excerpt("\U0001f600" * 12) == r"\U0001f600" * 12
+
+
+def failing() -> None:
+    """As a decoder of ours would."""
+    _ = {}["s3cret"]
+
+
+def test_a_failure_of_ours_is_told_as_one_without_what_was_read() -> None:
+    with pytest.raises(KeyError) as caught:
+        failing()
+
+    told = refusal_of(caught.value, "stream item")
+
+    assert str(told) == f"stream item: reading it failed (KeyError in failing): {DEFECT}"
+
+
+def test_an_error_of_the_senders_stays_what_it_is() -> None:
+    error = DecodeError("event", "no kind")
+
+    assert refusal_of(error, "stream item") is error

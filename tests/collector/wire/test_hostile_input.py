@@ -29,7 +29,7 @@ from collector.wire.json_bytes import INT64_MAX, INT64_MIN
 from collector.wire.payloads import MAX_PAYLOAD_BYTES
 from collector.wire.recorded import decode_recorded
 from collector.wire.stream import decode_stream_items
-from domain.errors import DecodeError
+from domain.errors import DEFECT, DecodeError
 from domain.events import Decoded
 
 NOW_MS = 1_795_384_700_000
@@ -90,6 +90,7 @@ def check_storable(decoded: Decoded) -> None:
         assert event.payload is None or len(event.payload) <= MAX_PAYLOAD_BYTES
     for bad in decoded.quarantined:
         assert bad.why
+        assert DEFECT not in bad.why
         assert len(bad.raw) <= MAX_PAYLOAD_BYTES
     assert CANARY not in repr(decoded)
 
