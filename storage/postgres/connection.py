@@ -229,6 +229,7 @@ class PostgresConnection:
             "idle_in_transaction_session_timeout": IDLE_MS,
             "statement_timeout": self._deadline_ms or 0,
             "default_transaction_read_only": "on" if self._is_reader else "off",
+            "jit": "off",  # no question is so long that compiling it pays
         }
         return "; ".join(f"SET {name} TO {value}" for name, value in limits.items()).encode("utf-8")
 
