@@ -115,6 +115,7 @@ class BookStore:
             with mapped_errors(self._location), transaction(self._connection):
                 self._begun()
                 yield
+                self._flushing()
                 self._books.flush()
         except BaseException:
             self._books.forget()
@@ -124,6 +125,9 @@ class BookStore:
 
     def _begun(self) -> None:
         """Our turn to write has come."""
+
+    def _flushing(self) -> None:
+        """What this transaction gathered is about to be written."""
 
     def _ended(self) -> None:
         """What we wrote is on disk."""

@@ -17,8 +17,10 @@ from domain.errors import StoreBusy, StoreError
 from settings import Settings, SettingValueError
 from storage.batches import Batch, SourceBeat, Written
 from storage.book_store import BookStore
-from storage.codes import META_LAST_SEQ
+from storage.codes import META_LAST_SEQ, Dim
 from storage.location import PostgresUrl
+from storage.packing import prefix_of, sort_bytes
+from storage.postgres.bulk import FEW, Whole
 from storage.postgres.commits import ALL, parts_of
 from storage.postgres.connection import PostgresConnection
 from storage.postgres.days import Days
@@ -29,6 +31,10 @@ from storage.writing.pseudonyms import read_or_make_key
 _COUNTERS = f"""
 SELECT what, n FROM commits
 UNION ALL SELECT '{META_LAST_SEQ}', value FROM meta WHERE name = '{META_LAST_SEQ}'"""
+_COMBO = "consumer, ip, service, route, node, limit_key, outcome"
+_ASKED = f"unnest({', '.join('?' * 7)}) AS w({_COMBO})"
+_FIND_COMBOS = f"SELECT c.combo, w.* FROM {_ASKED} JOIN combos c USING ({_COMBO})"
+_ADD_COMBOS = f"INSERT INTO combos ({_COMBO}) SELECT * FROM {_ASKED} RETURNING combo, {_COMBO}"
 _KEY_MARK = "pseudonym_key"
 
 
@@ -71,6 +77,7 @@ class PostgresStore(BookStore):
             if ids:  # one look for all batches, not one for each
                 found = self._postgres.execute("SELECT id FROM events WHERE id = ANY(?)", (ids,)).fetchall()
                 self._books.rows.foresee(ids, (known for (known,) in found))
+            self._foresee_addresses(batches)
             return self._intake.write(batches, beats)
 
     def prune(self, now_ms: int, max_rows: int) -> int:
@@ -96,6 +103,28 @@ class PostgresStore(BookStore):
             self._books.catch_up(changed)
         self._books.go_on_from(last_seq)
         self._seen = found
+
+    def _foresee_addresses(self, batches: Sequence[Batch]) -> None:
+        """Look all addresses up at once, and their prefixes."""
+        named = {event.ip for batch in batches for event in batch.decoded.events}
+        named |= {item.ip for batch in batches for item in batch.decoded.traffic}
+        addresses = [one for one in named if isinstance(one, str) and sort_bytes(one) is not None]
+        prefixes = {prefix for one in addresses if (prefix := prefix_of(one)) is not None}
+        for dim, words in ((Dim.IP, addresses), (Dim.PREFIX, prefixes)):
+            asked = self._books.keys.unknown(dim, words)
+            if asked:
+                query = "SELECT value, key_id FROM keys WHERE dim = ? AND value = ANY(?)"
+                found = self._postgres.execute(query, (dim, asked)).fetchall()
+                self._books.keys.foresee(dim, asked, found)
+
+    def _flushing(self) -> None:
+        """Number all combinations at once."""
+        rollups = self._books.rollups
+        for query in (_FIND_COMBOS, _ADD_COMBOS):
+            asked = rollups.unnumbered()
+            if len(asked) >= FEW:
+                columns = [Whole(column) for column in zip(*asked, strict=True)]
+                rollups.foresee(self._postgres.execute(query, columns).fetchall())
 
     def _ended(self) -> None:
         for name in parts_of(self._postgres.committed):

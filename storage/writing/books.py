@@ -82,6 +82,7 @@ class Books:
         self.resends.committed()
         self.traffic.finish()
         self.keys.added.clear()
+        self.keys.begin()
         if self.plugins.changed_ms is not None:
             self.settlement.forget()
         self.plugins.committed()
@@ -112,6 +113,7 @@ class Books:
     def go_on_from(self, last_seq: int) -> None:
         """Give arrival numbers after this one."""
         self.rows.last_seq = self._last_seq = last_seq
+        self.keys.begin()
 
     def forget(self) -> None:
         """The transaction was rolled back: back to what is on disk."""

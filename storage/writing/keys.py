@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 
 from storage.codes import NONE_KEY, OTHER_KEY, Dim
 from storage.engine import Connection
@@ -30,6 +31,9 @@ class KeyBook:
         self._keys: dict[tuple[int, str], int] = {}
         self._prefixes: dict[int, int] = {}
         self._limits: dict[tuple[str | None, int | None, int | None], int] = {}
+        self._absent: set[tuple[int, str]] = set()
+        self._fresh: dict[int, str] = {}
+        """Addresses of this transaction by number: none of them can have been replaced."""
         self.added: Counter[int] = Counter()
         """New words by dimension since the transaction began."""
 
@@ -39,11 +43,30 @@ class KeyBook:
         self._prefixes.clear()
         self._limits.clear()
         self.added.clear()
+        self.begin()
+
+    def begin(self) -> None:
+        """A transaction begins: what was absent may be there."""
+        self._absent.clear()
+        self._fresh.clear()
+
+    def unknown(self, dim: int, values: Iterable[str]) -> list[str]:
+        """Those whose number is not remembered."""
+        return [value for value in values if (dim, value) not in self._keys]
+
+    def foresee(self, dim: int, asked: Iterable[str], found: Iterable[tuple[str, int]]) -> None:
+        """In this transaction these words will be asked for, and these of them have numbers."""
+        self._absent.update((dim, value) for value in asked)
+        for value, key in found:
+            self._absent.discard((dim, value))
+            self._remember(dim, value, key)
 
     def find(self, dim: int, value: str) -> int | None:
         """The number of a word, None when it has none yet."""
         key = self._keys.get((dim, value))
         if key is None:
+            if (dim, value) in self._absent:
+                return None
             row = self._connection.execute(
                 "SELECT key_id FROM keys WHERE dim = ? AND value = ?", (dim, value)
             ).fetchone()
@@ -74,6 +97,9 @@ class KeyBook:
             (dim, value, is_name, name, sort_bytes(value) if dim == Dim.IP else None),
         ).fetchone()
         self.added[dim] += 1
+        self._absent.discard((dim, value))
+        if dim == Dim.IP:
+            self._fresh[key] = value
         return self._remember(dim, value, key)
 
     def add_rest(self, prefix: str) -> int:
@@ -87,6 +113,7 @@ class KeyBook:
             "INSERT INTO keys (dim, value, is_name, name, ip_sort) VALUES (?, ?, 0, ?, ?) RETURNING key_id",
             (Dim.IP, prefix, f"rest of {prefix}", None if found is None else found[0]),
         ).fetchone()
+        self._absent.discard((Dim.IP, prefix))
         return self._remember(Dim.IP, prefix, key)
 
     def prefix(self, address: str | None, ip_key: int) -> int:
@@ -101,14 +128,16 @@ class KeyBook:
             return ip_key
         found = self._prefixes.get(ip_key)
         if found is None:
-            query = "SELECT value FROM keys WHERE key_id = ?"
-            (address,) = self._connection.execute(query, (ip_key,)).fetchone()
+            address, found = self._fresh.get(ip_key), None
+            if address is None:
+                address, found = self._connection.execute(
+                    "SELECT k.value, p.prefix FROM keys k LEFT JOIN pseudonyms p ON p.key_id = k.key_id"
+                    " WHERE k.key_id = ?",
+                    (ip_key,),
+                ).fetchone()
             if len(self._prefixes) >= MAX_PREFIXES:
                 self._prefixes.clear()
-            replaced = self._connection.execute(
-                "SELECT prefix FROM pseudonyms WHERE key_id = ?", (ip_key,)
-            ).fetchone()
-            found = replaced[0] if replaced else self.prefix(address, ip_key)
+            found = self.prefix(address, ip_key) if found is None else int(found)
             self._prefixes[ip_key] = found
         return found
 

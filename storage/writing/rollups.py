@@ -126,6 +126,15 @@ class Rollups:
             rows = [(res, bucket_s, *what, n) for (bucket_s, what), n in finest.items()]
             self._connection.executemany(_ADD_KINDS, rows)
 
+    def unnumbered(self) -> list[Combo]:
+        """The combinations of this transaction whose numbers are not remembered."""
+        return [combo for combo in {combo for _, combo in self._cells} if combo not in self._combos]
+
+    def foresee(self, found: Iterable[tuple[int, ...]]) -> None:
+        """Remember the numbers of combinations: (number, consumer, ip, ..., outcome)."""
+        for number, *columns in found:
+            self._remember(tuple(columns), number)  # type: ignore[arg-type] # seven of them
+
     def _combo(self, combo: Combo) -> int:
         """The number of a combination, a new one where it had none."""
         found = self._combos.get(combo)
@@ -137,11 +146,14 @@ class Rollups:
             combo,
         ).fetchone()
         number: int = row[0] if row else self._add_combo(combo)
+        self._remember(combo, number)
+        return number
+
+    def _remember(self, combo: Combo, number: int) -> None:
         if len(self._combos) >= MAX_CACHED_COMBOS:
             for old in list(self._combos)[: MAX_CACHED_COMBOS // 2]:
                 del self._combos[old]
         self._combos[combo] = number
-        return number
 
     def _add_combo(self, combo: Combo) -> int:
         (number,) = self._connection.execute(
