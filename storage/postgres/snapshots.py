@@ -26,6 +26,8 @@ from storage.schema import prepare
 
 MOST_CONNECTIONS = 8
 """Questions at once, as on SQLite; a server allows 100 connections by default, of all programs together."""
+KEPT_S = 60.0
+"""A connection that was not needed for so long is closed, with the next that is given back."""
 LOOK_AGAIN_S = 1.0
 """After no server answered, all questions fail at once for so long: a page asks ten, and each would wait."""
 SLACK = 8
@@ -97,6 +99,7 @@ class _Held:
         self.opened = 0
         self.identity: _Identity | None = None
         self.has_tables = False
+        self.used_s = 0.0
 
     @property
     def is_known(self) -> bool:
@@ -196,12 +199,19 @@ class PostgresSnapshots:
             held.connection.execute("ROLLBACK")
             raise
         finally:
-            with self._lock:
-                is_kept = not self._is_closed
-                if is_kept:
-                    self._idle.append(held)
-            if not is_kept:
-                held.connection.close()
+            for spare in self._give_back(held):
+                spare.connection.close()
+
+    def _give_back(self, held: _Held) -> list[_Held]:
+        """Those to be closed; of the others the one used last is used next."""
+        held.used_s = time.monotonic()
+        with self._lock:
+            if self._is_closed:
+                return [held]
+            spare = [one for one in self._idle if held.used_s - one.used_s > KEPT_S]
+            self._idle = [one for one in self._idle if held.used_s - one.used_s <= KEPT_S]
+            self._idle.append(held)
+        return spare
 
     def _begin(self, held: _Held, timed: _Timed) -> None:
         """Begin a transaction; a connection that broke while nobody used it is opened again at once."""

@@ -7,6 +7,8 @@ import os
 import re
 import subprocess
 import sys
+import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -97,6 +99,18 @@ def test_the_numbers_of_the_list_are_those_that_clients_saw(served: Served, page
     assert len(shown) >= LISTED
     assert sorted(shown.values(), reverse=True) == most
     assert shown.items() <= expected.items()
+
+
+def test_live_shows_what_arrives_without_being_asked_again(served: Served, page: Any) -> None:
+    show(page, f"{served.dashboard.url}/")
+    told = {"event_type": "rate_limit_exceeded", "consumer": "just-now", "ip": "198.51.100.77"}
+    body = json.dumps({**told, "timestamp": time.time_ns() // 1_000_000_000}).encode()
+    headers = {"content-type": "application/json"}
+    asked = urllib.request.Request(f"{served.dashboard.http}/intake/events", body, headers)
+    with urllib.request.urlopen(asked, timeout=20) as answer:
+        assert answer.status == 200
+
+    wait_for(lambda: page.get_by_text("just-now").count() > 0, "Live shows it")
 
 
 def test_one_consumer_one_address_and_one_event_have_their_pages(served: Served, page: Any) -> None:

@@ -129,6 +129,34 @@ def test_many_threads_ask_at_once_and_all_are_answered(url: PostgresUrl, open_wr
     reader.close()
 
 
+def test_connections_that_nobody_needs_are_closed(
+    snapshots: PostgresSnapshots, connection: PostgresConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    barrier = threading.Barrier(5)
+
+    def ask() -> None:
+        with snapshots.snapshot():
+            barrier.wait(20)
+
+    def open_now() -> int:
+        query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+        return int(connection.execute(query).fetchone()[0]) - 1
+
+    with ThreadPoolExecutor(5) as threads:
+        for one in [threads.submit(ask) for _ in range(5)]:
+            one.result(20)
+    at_once = open_now()
+    monkeypatch.setattr("storage.postgres.snapshots.KEPT_S", 0.0)
+    with snapshots.snapshot():
+        pass
+    for _ in range(100):
+        if open_now() == 1:
+            break
+        time.sleep(0.05)
+
+    assert (at_once, open_now()) == (5, 1)
+
+
 def test_a_database_without_tables_answers_like_an_empty_store_until_it_has_some() -> None:
     with psycopg.connect(server().url(), autocommit=True) as connection:
         connection.execute("DROP DATABASE IF EXISTS bare")
