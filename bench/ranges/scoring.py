@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,7 +12,7 @@ import msgspec
 
 from alerting.episodes import episodes
 from alerting.history import History
-from bench.ranges.scenario_table import Row, false_alarms, table
+from bench.ranges.scenario_table import Row, Scenario, false_alarms, table
 from bench.ranges.trace import Trace
 from collector.playing import Player
 from collector.recording import Recording
@@ -45,8 +46,13 @@ class Score(NamedTuple):
         return true / (true + len(self.alarms)) if true + len(self.alarms) else 1.0
 
 
-def judged(trace: Trace) -> Score:
-    """Store a recording as the collector does, evaluate it, compare."""
+def judged(trace: Trace, shown: Sequence[Scenario] | None = None) -> Score:
+    """Store a recording as the collector does, evaluate it, compare.
+
+    Args:
+        trace: The recording.
+        shown: The scenarios that must be found, all of them unless told; what is said of others is not false.
+    """
     with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as folder:  # noqa: S108
         database = Path(folder) / "range.db"
         recordings = [Recording(path) for path in trace.write(Path(folder))]
@@ -64,4 +70,5 @@ def judged(trace: Trace) -> Score:
             reads.close()
         if history.evaluator is not None and history.evaluator.failures:
             raise RuntimeError(str(history.evaluator.failures))
-    return Score(table(trace.scenarios, incidents), false_alarms(trace.scenarios, incidents), incidents)
+    expected = trace.scenarios if shown is None else shown
+    return Score(table(expected, incidents), false_alarms(trace.scenarios, incidents), incidents)

@@ -191,10 +191,10 @@ DETECTOR = Detector(
             "ip_burst_s", 20, (10, 60), "seconds", "the same without a consumer: what is longer is a flood"
         ),
         number("fresh_s", 40, (10, 120), "seconds", "how long after its end a burst is told"),
-        number("micro_per_slot", 3, (1, 1e5), "refusals", "refusals by a limit per second in ten seconds"),
+        number("micro_per_slot", 2, (1, 1e5), "refusals", "refusals by a limit per second in ten seconds"),
         number("micro_slots", 4, (2, 12), "spans", "spans of ten seconds that have so many"),
         number("micro_over_s", 120, (20, 600), "seconds", "span in which they are counted"),
-        number("micro_total", 30, (5, 1e6), "refusals", "refusals by a limit per second in that span"),
+        number("micro_total", 24, (5, 1e6), "refusals", "refusals by a limit per second in that span"),
         number("sustained", 60, (10, 1e6), "refusals", "refusals in a sustained run"),
         number(
             "sustained_s",

@@ -20,6 +20,9 @@ from domain.detectors.words import listed, many, span
 
 NAME = "limiter_blind"
 LEAST_CEILINGS = 3
+LEAST_CEILING = 10
+"""Requests a minute; below that a client that got more through says nothing."""
+WINDOW_S = 60
 
 
 def detect(scene: Scene, values: Values) -> Iterator[Finding]:
@@ -46,9 +49,9 @@ def _judge(scene: Scene, values: Values, service: Key, track: Track) -> Finding 
         for m in range(scene.minute - 14, scene.minute - quiet + 1)
         if m in track.chapters
         for key, counts in track.chapters[m].peers.items()
-        if counts[REFUSED] and key != NOBODY
+        if counts[REFUSED] and key != NOBODY and _is_held_by_minute(scene, key)
     ]
-    if len(ceilings) < LEAST_CEILINGS:
+    if len(ceilings) < LEAST_CEILINGS or max(ceilings) < LEAST_CEILING:
         return None
     ceiling = max(ceilings)
     over: dict[Key, int] = {}
@@ -82,6 +85,16 @@ def _judge(scene: Scene, values: Values, service: Key, track: Track) -> Finding 
         actors=(("service", scene.names.id_of(service)),),
         facts={"ceiling": ceiling, "clients": len(over)},
     )
+
+
+def _is_held_by_minute(scene: Scene, key: Key) -> bool:
+    """Whether a client is refused by more than limits per second: those allow many a minute, well spaced."""
+    track = scene.ledger.consumers.get(key) or scene.ledger.addresses.get(key)
+    if track is None:
+        return True
+    limits = [scene.names.limit(limit) for limit in track.limits]
+    windows = [limit.window_s for limit in limits if limit is not None and limit.window_s is not None]
+    return not windows or max(windows) >= WINDOW_S
 
 
 def _refused_in(track: Track, minute: int) -> int:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from domain.limits import Limit
 from tests.domain.detectors.stage import Stage, plugin
 
 
@@ -45,5 +46,17 @@ def test_a_limit_that_was_changed_has_a_new_ceiling() -> None:
     stage.change(290, "plugins", "update", before=plugin(minute=60), after=plugin(minute=600))
     for number in range(4):
         stage.every(300, 420, 20, consumer=f"customer-{number}")
+
+    assert stage.see("limiter_blind", 420) == []
+
+
+def test_limits_per_second_are_no_ceiling_for_a_minute() -> None:
+    """Who asks in bursts is refused at few a minute; who asks well spaced gets many through."""
+    stage = Stage()
+    second = Limit(name="second", value=3, window_s=1)
+    for number in range(4):
+        stage.every(0, 300, 3, consumer=f"till-{number}")
+        stage.every(0, 300, 5, consumer=f"till-{number}", refused=True, limit=second)
+        stage.every(300, 420, 20, consumer=f"till-{number}")
 
     assert stage.see("limiter_blind", 420) == []
