@@ -48,7 +48,10 @@ SETTINGS: tuple[Setting, ...] = (
         "where the recorded sample trace is played, apart from your own data",
     ),
     Setting(
-        "bus", (), "URLs", "`nats://HOST:PORT` of each node: collectors fill it, writers store what is there"
+        "bus",
+        (),
+        "URLs",
+        "`nats://HOST:PORT` of each node, or one `redis://`: collectors fill it, writers store it",
     ),
     Setting("bus_login_file", "", "path", "its `user:password`, mode 600; or a NATS file, `*.creds`"),
     Setting("bus_ca_file", "", "path", "PEM certificates that its own are checked against, for `tls://`"),

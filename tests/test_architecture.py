@@ -107,7 +107,11 @@ def test_no_folder_shadows_the_entry_script() -> None:
     assert not (ROOT / "pages").exists()
 
 
-CLUSTER_HOMES = {"psycopg": "storage.postgres", "nats": "collector.bus.nats_bus"}
+CLUSTER_HOMES = {
+    "psycopg": "storage.postgres",
+    "nats": "collector.bus.nats_bus",
+    "redis": "collector.bus.redis_bus",
+}
 """What only requirements-cluster.txt has -> the package or module of ours that may import it."""
 
 

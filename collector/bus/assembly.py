@@ -39,9 +39,15 @@ def make_bus(settings: Settings) -> Bus:
             return NatsBus(
                 settings.bus, settings.bus_bytes, settings.bus_monitor_url, login, credentials, tls
             )
+        if len(settings.bus) == 1 and schemes <= {"redis", "rediss"}:
+            from collector.bus.redis_bus import RedisBus  # noqa: PLC0415 - only with the setting
+
+            return RedisBus(settings.bus[0], settings.bus_bytes, login, settings.bus_ca_file)
     except ImportError as error:
         raise SettingValueError(f"bus {_shown(settings)} needs the package {error.name}: {EXTRA}") from error
-    raise SettingValueError(f"bus is {_shown(settings)}, expected nats://HOST:PORT of each node")
+    raise SettingValueError(
+        f"bus is {_shown(settings)}, expected nats://HOST:PORT of each node, or one redis://"
+    )
 
 
 def make_publisher(settings: Settings, bus: Bus, outbox: Outbox, member: Callable[[], Member]) -> Publisher:

@@ -10,7 +10,9 @@ from settings import SettingValueError, load_settings
 
 
 @pytest.mark.parametrize(
-    "bus", ["kafka://a:9092", "127.0.0.1:4222", "nats://a:4222,redis://b:6379"], ids=lambda bus: bus
+    "bus",
+    ["kafka://a:9092", "127.0.0.1:4222", "nats://a:4222,redis://b:6379", "redis://a,redis://b"],
+    ids=lambda bus: bus,
 )
 def test_a_bus_that_nobody_can_speak_to_stops_the_start(bus: str) -> None:
     with pytest.raises(SettingValueError, match=r"expected nats://HOST:PORT"):
