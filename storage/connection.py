@@ -11,6 +11,7 @@ from urllib.parse import quote
 from domain.errors import StoreBusy, StoreCorrupt, StoreError, StoreForeign
 from storage.engine import Connection
 from storage.location import Location
+from storage.turns import turns_of
 
 APPLICATION_ID = 0x47574348
 """`GWCH` in the file's header: the file is ours."""
@@ -40,6 +41,12 @@ _OTHER_TABLES = ("no such table", "no such column")
 """The file is sound, but not what this version makes: a fresh one in its place would hide good data."""
 
 
+class FileConnection(sqlite3.Connection):
+    """A connection that writes, and knows its file."""
+
+    file: str | None = None
+
+
 def open_writer(path: Path) -> sqlite3.Connection:
     """Open a file for writing, making it and its folder where they do not exist.
 
@@ -50,8 +57,13 @@ def open_writer(path: Path) -> sqlite3.Connection:
     with mapped_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(  # noqa: TID251 - this is that place
-            path, timeout=BUSY_TIMEOUT_MS / 1000, isolation_level=None, check_same_thread=False
+            path,
+            timeout=BUSY_TIMEOUT_MS / 1000,
+            isolation_level=None,
+            check_same_thread=False,
+            factory=FileConnection,
         )
+        connection.file = str(path.absolute())
         try:
             _prepare_writer(connection, path)
         except BaseException:
@@ -165,13 +177,20 @@ def _mapped(error: sqlite3.DatabaseError, path: Location) -> StoreError | sqlite
 
 @contextlib.contextmanager
 def transaction(connection: Connection) -> Iterator[None]:
-    """Everything inside, or nothing; no other writer in between."""
-    connection.execute("BEGIN IMMEDIATE")
+    """Everything inside, or nothing; no other writer in between, and those of this process in turn."""
+    file = connection.file if isinstance(connection, FileConnection) else None
+    turns = None if file is None else turns_of(file)
+    has_turn = turns is not None and turns.take()
     try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            with contextlib.suppress(sqlite3.Error):
-                connection.execute("ROLLBACK")
-        raise
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                with contextlib.suppress(sqlite3.Error):
+                    connection.execute("ROLLBACK")
+            raise
+    finally:
+        if turns is not None and has_turn:
+            turns.give_back()
