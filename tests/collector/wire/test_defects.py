@@ -23,12 +23,12 @@ def entry(request_id: str) -> dict[str, Any]:
 
 @pytest.fixture
 def broken(monkeypatch: pytest.MonkeyPatch) -> None:
-    """From here on nobody can tell whether an answer was a limit's, or what a violation's columns are."""
+    """From here on answers of a limit, and what tells of violations, cannot be read."""
 
     def fail(*_arguments: Any, **_named: Any) -> Any:
         raise TypeError("unhashable type: 's3cret'")
 
-    monkeypatch.setattr("collector.wire.http_log.judge", fail)
+    monkeypatch.setattr("collector.wire.http_log._add_answer", fail)
     monkeypatch.setattr("collector.wire.own_events.violation", fail)
     monkeypatch.setattr("collector.wire.generic.violation", fail)
 
