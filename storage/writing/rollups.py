@@ -127,8 +127,12 @@ class Rollups:
             self._connection.executemany(_ADD_KINDS, rows)
 
     def unnumbered(self) -> list[Combo]:
-        """The combinations of this transaction whose numbers are not remembered."""
-        return [combo for combo in {combo for _, combo in self._cells} if combo not in self._combos]
+        """The combinations of this transaction whose numbers are not remembered, in the order of their coming.
+
+        Rules look at the combinations of a moment in the order of their numbers, so both engines number alike.
+        """
+        found = dict.fromkeys(combo for (_, combo), n in self._cells.items() if n)
+        return [combo for combo in found if combo not in self._combos]
 
     def foresee(self, found: Iterable[tuple[int, ...]]) -> None:
         """Remember the numbers of combinations: (number, consumer, ip, ..., outcome)."""
