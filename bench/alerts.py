@@ -19,6 +19,7 @@ from pathlib import Path
 
 from alerting.live import GRACE_MS, Live
 from alerting.receivers import Routes
+from collector.garbage import look_rarely
 from domain.events import Certainty, Decoded, Event
 from settings import load_settings
 from storage.alert_book import AlertBook
@@ -92,6 +93,7 @@ def run(path: Path, rate: int, addresses: int, seconds: int) -> None:
     reads, book = AlertReads(path, 10_000), AlertBook(path)
     numbers = iter(range(10**9))
     live = Live(reads, book, Routes(), "", lambda: clock[0], lambda: f"msg_{next(numbers)}")
+    look_rarely()  # as the collector does, in whose process the evaluation runs
     before_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     took_ms, cpu_ms = [], []
     for at_s in range(seconds):
@@ -105,6 +107,7 @@ def run(path: Path, rate: int, addresses: int, seconds: int) -> None:
         took_ms.append(1000 * (time.perf_counter() - wall))
         cpu_ms.append(1000 * (time.process_time() - cpu))
     settled, busy = sorted(took_ms[30:]), sorted(cpu_ms[30:])
+    over = sum(1 for ms in busy if ms > BUDGET_MS)
     grown_mb = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kb) / 1024
     rules = len(live.evaluator.rules)
     print(f"{rate:,} violations a second, {addresses:,} addresses, {seconds} s, {rules} rules")
@@ -112,7 +115,8 @@ def run(path: Path, rate: int, addresses: int, seconds: int) -> None:
         f"turn each second: mean {statistics.mean(settled):.1f} ms, p50 {settled[len(settled) // 2]:.1f},"
         f" p99 {settled[int(len(settled) * 0.99)]:.1f}, max {settled[-1]:.1f} ms"
         f" (CPU: mean {statistics.mean(busy):.1f}, p90 {busy[int(0.9 * len(busy))]:.1f},"
-        f" max {busy[-1]:.1f} ms); budget {BUDGET_MS} ms"
+        f" p99 {busy[int(0.99 * len(busy))]:.1f}, max {busy[-1]:.1f} ms); budget {BUDGET_MS} ms of CPU, over"
+        f" it {over} of {len(busy)} turns"
     )
     slow = sorted(live.evaluator.seconds.items(), key=lambda item: -item[1])[:4]
     print("slowest detectors: " + ", ".join(f"{name} {1000 * s / seconds:.1f} ms" for name, s in slow))

@@ -7,10 +7,11 @@ than that gets a track. Past `most_tracks` of a kind, the ones that were quiet l
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from domain.detectors.networks import site_of
-from domain.detectors.tracks import HORIZON_MS, MINUTE_MS, NOBODY, Key, Outcome, Track
+from domain.detectors.tracks import HORIZON_MS, MINUTE_MS, NOBODY, Key, Outcome, Room, Track
 
 Row = tuple[int, str | None, int, int, int, int, int]
 """consumer, address, service, route, limit, outcome, how many"""
@@ -20,6 +21,10 @@ MOST_TRACKS = 4_096
 MOST_COUNTED = 200_000
 """Addresses counted per minute without a track; about 20 MB."""
 MOST_SITES = 200_000
+MOST_PEERS_IN_ALL = 400_000
+"""Who took part in which minute, over all tracks; about 100 MB."""
+LEAST_MINUTES = 3
+"""These many minutes are always remembered."""
 
 
 class Ledger:
@@ -29,24 +34,33 @@ class Ledger:
         slot_ms: Length of a slot: 10 s for fresh history, a minute for older.
         most_tracks: Tracks of a kind.
         most_counted: Addresses and networks counted per minute without a track.
+        most_peers: Who took part, over all minutes and tracks, before the oldest minutes are forgotten.
     """
 
     def __init__(
-        self, slot_ms: int = 10_000, most_tracks: int = MOST_TRACKS, most_counted: int = MOST_COUNTED
+        self,
+        slot_ms: int = 10_000,
+        most_tracks: int = MOST_TRACKS,
+        most_counted: int = MOST_COUNTED,
+        most_peers: int = MOST_PEERS_IN_ALL,
     ) -> None:
         self.slot_ms = slot_ms
         self._most_counted = most_counted
+        self._most_peers = most_peers
         self.everything = Track("everything", 0)
         self.consumers: dict[Key, Track] = {}
         self.addresses: dict[Key, Track] = {}
         self.sites: dict[Key, Track] = {}
         self.services: dict[Key, Track] = {}
+        self.reaches_ms = HORIZON_MS
+        """How far back it is known who took part; less than a quarter of an hour where that is too many."""
         self.uncounted = 0
         """Requests of addresses that could not even be counted."""
         self._most_tracks = most_tracks
         self._counts: tuple[dict[str, int], dict[str, int]] = ({}, {})
         self._generation = 0
         self._sites: dict[str, str] = {}
+        self._room = Room()
 
     # ---- time
 
@@ -134,8 +148,8 @@ class Ledger:
         if len(tracks) >= self._most_tracks:
             quiet = sorted(tracks.values(), key=lambda t: max(t.slots, default=0))
             for track in quiet[: self._most_tracks // 8]:
-                del tracks[track.key]
-        found = tracks[key] = Track(key, slot)
+                self._drop(tracks, track)
+        found = tracks[key] = Track(key, slot, self._room)
         return found
 
     def _turn(self, minute: int) -> None:
@@ -151,7 +165,29 @@ class Ledger:
                 track = tracks[key]
                 track.forget_before(last_slot, last_minute)
                 if not track.slots and tracks is not self.consumers:
-                    del tracks[key]
+                    self._drop(tracks, track)
+        self._shorten(last_minute)
+
+    def _drop(self, tracks: dict[Key, Track], track: Track) -> None:
+        self._room.left += len(track.known)
+        del tracks[track.key]
+
+    def _shorten(self, last_minute: int) -> None:
+        """Forget who took part in the oldest minutes where there are too many; counts and services stay."""
+        many = [t for tracks in (self.consumers, self.addresses, self.sites) for t in tracks.values()]
+        sizes = Counter[int]()
+        for track in many:
+            for minute, chapter in track.chapters.items():
+                sizes[minute] += len(chapter.peers)
+        total, first = sizes.total(), last_minute
+        for minute in sorted(sizes)[:-LEAST_MINUTES]:
+            if total <= self._most_peers:
+                break
+            total, first = total - sizes[minute], minute + 1
+        self.reaches_ms = (self._generation - first) * MINUTE_MS
+        if first > last_minute:
+            for track in many:
+                track.forget_peers_before(first)
 
     # ---- looking
 

@@ -21,6 +21,8 @@ MOST_PEERS = 1_024
 """Peers told apart per minute; about 250 bytes each."""
 MOST_KNOWN = 4_096
 """Peers whose first sight is remembered."""
+MOST_KNOWN_IN_ALL = 1_000_000
+"""The same over all tracks; about 100 bytes each."""
 MOST_ROUTES = 64
 MOST_LIMITS = 16
 
@@ -57,6 +59,15 @@ class Chapter:
         """There were more peers than are told apart."""
 
 
+class Room:
+    """For how many more peers there is room in all tracks together."""
+
+    __slots__ = ("left",)
+
+    def __init__(self, left: int = MOST_KNOWN_IN_ALL) -> None:
+        self.left = left
+
+
 class Track:
     """One key's recent past."""
 
@@ -69,11 +80,13 @@ class Track:
         "key",
         "known",
         "limits",
+        "room",
         "slots",
     )
 
-    def __init__(self, key: Key, slot: int) -> None:
+    def __init__(self, key: Key, slot: int, room: Room | None = None) -> None:
         self.key = key
+        self.room = Room() if room is None else room
         self.first_slot = slot
         self.slots: dict[int, Counts] = {}
         self.chapters: dict[int, Chapter] = {}
@@ -133,9 +146,10 @@ class Track:
     def _meet(self, peer: Key, slot: int) -> None:
         if peer in self.known:
             return
-        if len(self.known) >= MOST_KNOWN:
+        if len(self.known) >= MOST_KNOWN or not self.room.left:
             self.is_crowded = True
             return
+        self.room.left -= 1
         self.known[peer] = slot
 
     def _add_limit(self, limit: Key, slot: int, n: int) -> None:
@@ -205,6 +219,11 @@ class Track:
     def is_partial(self, from_minute: int, to_minute: int) -> bool:
         """Whether `peers` leaves somebody out."""
         return any(self.chapters[m].is_full for m in range(from_minute, to_minute + 1) if m in self.chapters)
+
+    def forget_peers_before(self, minute: int) -> None:
+        """Drop who took part in older minutes."""
+        for gone in [m for m in self.chapters if m < minute]:
+            del self.chapters[gone]
 
     def forget_before(self, slot: int, minute: int) -> None:
         """Drop what is older."""

@@ -114,3 +114,34 @@ def test_the_quietest_tracks_go_when_there_are_too_many() -> None:
 
     assert len(ledger.consumers) <= 16
     assert 39 in ledger.consumers
+
+
+def test_who_took_part_in_the_oldest_minutes_is_forgotten_where_there_are_too_many() -> None:
+    """Counts stay, and so do the last three minutes."""
+    ledger = Ledger(most_peers=100)
+    for minute in range(8):
+        rows = [row(f"10.{minute}.{n}.1", consumer=1) for n in range(50)]
+        ledger.add(SLOT + 6 * minute, rows)
+
+    track = ledger.consumers[1]
+    newest = ledger.minute_of(SLOT + 6 * 7)
+    assert sorted(track.chapters) == list(range(newest - 3, newest + 1))
+    assert ledger.reaches_ms == 3 * 60_000
+    assert track.total(SLOT, SLOT + 6 * 8) == 8 * ledger_count(ledger)
+
+
+def ledger_count(ledger: Ledger) -> int:
+    """Requests that one minute brought."""
+    return ledger.everything.total(SLOT, SLOT)
+
+
+def test_addresses_remembered_in_all_are_bounded_and_given_back() -> None:
+    ledger = Ledger(most_tracks=16)
+    before = ledger._room.left
+    for consumer in range(1, 17):
+        ledger.add(SLOT, [row(f"10.0.{n}.1", consumer=consumer) for n in range(10)])
+    held = before - ledger._room.left
+    ledger.add(SLOT + 1, [row("10.0.0.1", consumer=99)])
+
+    assert held >= 160
+    assert before - ledger._room.left < held
