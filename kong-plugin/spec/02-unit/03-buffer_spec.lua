@@ -238,4 +238,16 @@ describe("buffer", function()
     assert.same({ "crud1", "crud2", "crud3", "cache4" }, taken)
     assert.equal(0, buffer.bytes)
   end)
+
+
+  it("says whether it can take an item before it has to shed it", function()
+    local buffer = filled(100, "cache")
+
+    assert.is_true(buffer:can_take("crud", 10))
+    next_frame(buffer, MANY, 200, BIG)
+    assert.is_false(buffer:can_take("crud", 10))
+    buffer:ack(1)
+    assert.is_true(buffer:can_take("crud", 10))
+    assert.is_false(buffer:can_take("crud", BIG))
+  end)
 end)

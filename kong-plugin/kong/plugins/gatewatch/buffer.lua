@@ -143,6 +143,12 @@ function _M:is_flooded(class, size)
 end
 
 
+-- True when an item of this class and about this many bytes would find room now, or something to push out.
+function _M:can_take(class, size)
+  return not is_over(self, size + PLACE_BYTES) or first_waiting(self, 1, RANKS[class], 1) ~= nil
+end
+
+
 -- Count something as shed that never came here, such as what a stopped worker left behind.
 function _M:note_shed(class, n)
   count_shed(self, RANKS[class] and class or "plugin", n)

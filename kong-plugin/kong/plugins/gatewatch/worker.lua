@@ -27,6 +27,7 @@ local TICK_S = 1
 local UNCONFIGURED_S = 30 -- how long events are kept while nobody has said where to send them
 local WARN_EVERY_S = 60
 local SUCCESSOR_WAITS_S = 1 -- after a reload: the collector closes the older of two connections of the same source
+local REPORT_BYTES = 500
 local PORTION = 20 -- items made in a timer at one go: some 0.1 ms
 local COLUMNS = {
   "consumer", "consumer_id", "ip", "service", "service_id", "route", "route_id", "request_id", "status",
@@ -114,7 +115,8 @@ local function shed_report(self, shed)
 end
 
 
--- Gather what was shed; say so when there is somebody to hear it.
+-- Gather what was shed; say so when there is somebody to hear it. While everything that is held is on its way and
+-- nothing can make room, the report waits: it must not be shed itself.
 local function report_shed(self, is_heard)
   local shed = self.buffer:take_shed()
   if shed then
@@ -124,10 +126,10 @@ local function report_shed(self, is_heard)
       self.shed[class] = (self.shed[class] or 0) + n
     end
   end
-  if is_heard and next(self.shed) ~= nil then
-    local report = shed_report(self, self.shed)
-    self.shed, self.shed_from_ms = {}, nil
-    give(self, "crud", report)
+  if is_heard and next(self.shed) ~= nil and self.buffer:can_take("crud", REPORT_BYTES) then
+    if give(self, "crud", shed_report(self, self.shed)) then
+      self.shed, self.shed_from_ms = {}, nil
+    end
   end
 end
 
@@ -137,7 +139,7 @@ local function beat(self, now)
     self.next_beat = 0 -- at once when connected
     return
   end
-  if now < self.next_beat then
+  if now < self.next_beat or not self.buffer:can_take("cluster", REPORT_BYTES) then
     return
   end
   self.next_beat = now + self.options.heartbeat_s
