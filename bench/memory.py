@@ -97,5 +97,6 @@ def _watch(pid: int, stream: str, http: str, options: argparse.Namespace) -> Non
         held = now_held
     for pool, future in senders:
         with pool:
-            future.result()
+            if (error := future.exception()) is not None:
+                print(f"a sender was cut off: {error}")
     print(f"at most {before:.0f} MiB before the burst, {at_most:.0f} in all; wanted: under {LIMIT_MIB}")

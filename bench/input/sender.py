@@ -92,12 +92,20 @@ class _Sender:
             self._window = int(orjson.loads(await stream.recv())["window"])
             hearing = asyncio.create_task(self._hear(stream))
             began = time.monotonic()
-            await self._give(stream, began)
-            async with asyncio.timeout(DRAIN_LIMIT_S), self._room:
-                await self._room.wait_for(lambda: self._acked >= self._next - 1)
+            giving = asyncio.create_task(self._give_all(stream, began))
+            await asyncio.wait({hearing, giving}, return_when=asyncio.FIRST_COMPLETED)
+            if not giving.done():
+                giving.cancel()
+                raise ConnectionError(f"the stream was closed: {stream.close_code} {stream.close_reason}")
+            await giving
             took = time.monotonic() - began
             hearing.cancel()
         return Sent(self._next - 1, took, self._acked_ms)
+
+    async def _give_all(self, stream: ClientConnection, began: float) -> None:
+        await self._give(stream, began)
+        async with asyncio.timeout(DRAIN_LIMIT_S), self._room:
+            await self._room.wait_for(lambda: self._acked >= self._next - 1)
 
     async def _give(self, stream: ClientConnection, began: float) -> None:
         given = 0.0
