@@ -127,9 +127,9 @@ class Rollups:
             self._connection.executemany(_ADD_KINDS, rows)
 
     def unnumbered(self) -> list[Combo]:
-        """The combinations of this transaction whose numbers are not remembered, in the order of their coming.
+        """The combinations of this transaction whose numbers are not remembered, as they came.
 
-        Rules look at the combinations of a moment in the order of their numbers, so both engines number alike.
+        Rules look at those of a moment in the order of their numbers: both engines number alike.
         """
         found = dict.fromkeys(combo for (_, combo), n in self._cells.items() if n)
         return [combo for combo in found if combo not in self._combos]
