@@ -87,22 +87,34 @@ class Duty:
                 if str(error) != why:
                     why = str(error)
                     log.warning("whose turn it is cannot be asked: %s", why)
+            except Exception:
+                log.exception("whose turn it is cannot be asked")
+                is_held = False
             if is_held:
                 taken_s = asked_s if taken_s is None else taken_s
                 self._confirmed_s = asked_s
                 if not self._parts and self._clock_s() - taken_s >= self._leadership.takeover_s:
-                    self._begin()
+                    if not self._begin():
+                        taken_s = self._confirmed_s = None
+                        await asyncio.to_thread(self._leadership.release)
                     why = ""
             else:
                 taken_s = self._confirmed_s = None
                 await self._end()
             await asyncio.sleep(EVERY_S)
 
-    def _begin(self) -> None:
-        self._parts = self._make_parts(self.may_act)
-        for part in self._parts:
+    def _begin(self) -> bool:
+        """Whether they could be begun; where not, another may be luckier."""
+        try:
+            parts = self._make_parts(self.may_act)
+        except Exception:
+            log.exception("alerts and approved changes cannot be done here; somebody else may have them")
+            return False
+        for part in parts:
             part.start()
+        self._parts = parts
         log.info("alerts and approved changes are done here now")
+        return True
 
     async def _end(self) -> None:
         parts, self._parts = self._parts, ()

@@ -211,9 +211,7 @@ class StoresFromBus:
 
     async def stop(self) -> None:
         """End; what was not stored goes to another writer."""
-        await self._storing.end_duties()
-        await self._watch.stop()
-        await self._puller.stop(DRAIN_LIMIT_S)
+        await asyncio.gather(self._storing.end_duties(), self._watch.stop(), self._puller.stop(DRAIN_LIMIT_S))
         await asyncio.gather(self._http.stop(), self._storing.stop())
 
 

@@ -61,6 +61,8 @@ PROBE = "gatewatch.batches.probe"
 _FULL = frozenset((10077, 10047, 10023))
 """JetStream error codes: maximum bytes exceeded, insufficient storage, insufficient resources."""
 _REPLICAS = 3
+_FAILURES = (nats.errors.Error, OSError, ValueError)
+"""What a call of the client may end in: a socket that breaks under it, and an answer that is no JSON, too."""
 
 
 class NatsBus:
@@ -111,12 +113,12 @@ class NatsBus:
                 await self._connect(ended)
                 await ended.wait()
                 self._note("the connection was closed by the server")
-            except (nats.errors.Error, OSError, BusError) as error:
+            except (*_FAILURES, BusError) as error:
                 self._note(str(error) or type(error).__name__)
             self._js = self._pull = None
             client, self._client = self._client, None
             if client is not None and not client.is_closed:
-                with contextlib.suppress(nats.errors.Error, OSError):
+                with contextlib.suppress(*_FAILURES):
                     await client.close()
             await asyncio.sleep(RETRY_S)
 
@@ -237,7 +239,7 @@ class NatsBus:
         except nats.js.errors.APIError as error:
             kind = BusFull if error.err_code in _FULL else BusError
             raise kind(error.description or str(error)) from error
-        except nats.errors.Error as error:
+        except _FAILURES as error:
             raise BusError(str(error) or type(error).__name__) from error
 
     async def newest(self, subject: str) -> bytes | None:
@@ -247,7 +249,7 @@ class NatsBus:
             found = await js.get_last_msg(STREAM, subject)
         except nats.js.errors.NotFoundError:
             return None
-        except nats.errors.Error as error:
+        except _FAILURES as error:
             raise BusError(str(error) or type(error).__name__) from error
         return found.data or b""
 
@@ -272,7 +274,7 @@ class NatsBus:
             found = await self._pull.fetch(max(2, most), timeout=wait_s)
         except nats.errors.TimeoutError:
             return []
-        except nats.errors.Error as error:
+        except _FAILURES as error:
             self._pull = None
             raise BusError(str(error) or type(error).__name__) from error
         return [Delivered(m.metadata.sequence.stream, m.data, m.metadata.num_delivered, m) for m in found]
@@ -301,14 +303,14 @@ class NatsBus:
             await js.publish(
                 DEAD_SUBJECT, delivered.body, timeout=PUBLISH_LIMIT_S, stream=DEAD_STREAM, headers=headers
             )
-        except nats.errors.Error as error:
+        except _FAILURES as error:
             raise BusError(str(error) or type(error).__name__) from error
         await self._answer(_message(delivered).term())
 
     async def _answer(self, answering: Any) -> None:
         try:
             await answering
-        except nats.errors.Error as error:
+        except _FAILURES as error:
             raise BusError(str(error) or type(error).__name__) from error
 
     # ---- how it is
@@ -324,7 +326,7 @@ class NatsBus:
             info = await self._js.stream_info(STREAM)
             dead = await self._js.stream_info(DEAD_STREAM)
             taken = await self._consumer(self._js)
-        except nats.errors.Error as error:
+        except _FAILURES as error:
             why = f"the stream does not answer: {error or type(error).__name__}"
             return BusState(url=self.shown, is_connected=True, problem=why, is_synced=self._sync.is_synced)
         await self._sync.ask()
@@ -363,7 +365,7 @@ class NatsBus:
             self._keeper.cancel()
             await asyncio.gather(self._keeper, return_exceptions=True)
         if self._client is not None and not self._client.is_closed:
-            with contextlib.suppress(nats.errors.Error, OSError):
+            with contextlib.suppress(*_FAILURES):
                 await self._client.close()
         await self._sync.stop()
 

@@ -152,6 +152,16 @@ class Outbox:
         """Give the bus what is on the disk, oldest first, until nothing is."""
         spool = self._spool
         while spool is not None and self.spooled:
+            try:
+                await self._drain_some(spool)
+            except OSError as error:
+                self.trouble = f"the spool cannot be read: {error}"
+                log.critical("messages on this disk cannot be read now: %s", error)
+                await asyncio.sleep(RETRY_S)
+        log.warning("the bus has everything that was on this disk")
+
+    async def _drain_some(self, spool: Spool) -> None:
+        while self.spooled:
             found = await self._in_thread(spool.first, AT_ONCE)
             gone = await self._give(found)
             if gone:
@@ -159,7 +169,6 @@ class Outbox:
                 self._count(spool)
             if gone < len(found):
                 await asyncio.sleep(RETRY_S)
-        log.warning("the bus has everything that was on this disk")
 
     async def _give(self, found: list[Message | None]) -> int:
         """Publish messages in order; how many went before the first that did not."""

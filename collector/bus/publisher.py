@@ -9,6 +9,7 @@ stored once whatever it holds.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import itertools
 import logging
@@ -48,6 +49,7 @@ FREE_LANES = 8
 REMEMBERED = 4_096
 SIGN_EVERY_S = 1.0
 MEMBER_EVERY_S = 2.0
+LAST_WORD_S = 0.5
 UNSOUND = (UnicodeEncodeError, OverflowError, TypeError, ValueError, RecursionError)
 
 FindStored = Callable[[str, str], Awaitable[int]]
@@ -125,7 +127,8 @@ class Publisher:
         running = [lane.task for lane in self._lanes.values() if lane.task is not None]
         if running:
             await asyncio.wait(running, timeout=limit_s)
-        await self._outbox.publish_or_drop(self._signs())
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._outbox.publish_or_drop(self._signs()), LAST_WORD_S)
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)

@@ -77,6 +77,15 @@ class Puller:
 
     async def _pull(self) -> None:
         while not self._is_stopping:
+            try:
+                await self._pull_some()
+            except Exception:
+                # whatever it was, the next messages are to be stored all the same
+                log.exception("taking messages failed; beginning anew")
+                await asyncio.sleep(RETRY_S)
+
+    async def _pull_some(self) -> None:
+        while not self._is_stopping:
             room = MOST_IN_HAND - len(self._in_hand)
             if self._writer.health.state != "ok" or room < TAKE:
                 await asyncio.sleep(0.02 if self._writer.health.state == "ok" else RETRY_S)

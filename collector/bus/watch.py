@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 
 import msgspec
 
 from collector.bus.bus import Bus
 from collector.bus.outbox import Outbox
 from storage.batches import BusState
+
+log = logging.getLogger("gatewatch.bus")
 
 EVERY_S = 2.0
 
@@ -45,5 +48,9 @@ class BusWatch:
 
     async def _look(self) -> None:
         while True:
-            self._latest = await self._bus.state()
+            try:
+                self._latest = await self._bus.state()
+            except Exception as error:
+                log.exception("the bus cannot be looked at")
+                self._latest = BusState(url="", is_connected=False, problem=type(error).__name__)
             await asyncio.sleep(EVERY_S)

@@ -42,6 +42,7 @@ class Retention:
             for dim in Dim:
                 gone += self._activity(res, dim, before_s, max_rows - gone)
         gone += self._quarantine(now_ms - self._events_ms, max_rows - gone)
+        gone += self._holes(now_ms - CURSOR_DAYS * DAY_MS, max_rows - gone)
         return gone + self._cursors(now_ms - CURSOR_DAYS * DAY_MS, max_rows - gone)
 
     def _keep_from(self, res: int, before_s: int) -> int:
@@ -121,6 +122,15 @@ class Retention:
         return self._remove(
             "DELETE FROM quarantine_items WHERE seq IN (SELECT seq FROM quarantine_items"
             " WHERE at_ms < ? ORDER BY at_ms LIMIT ?)",
+            (before_ms,),
+            most,
+        )
+
+    def _holes(self, before_ms: int, most: int) -> int:
+        """Numbers below a cursor that are waited for no more."""
+        return self._remove(
+            "DELETE FROM cursor_holes WHERE (source, epoch, first) IN"
+            " (SELECT source, epoch, first FROM cursor_holes WHERE made_ms < ? LIMIT ?)",
             (before_ms,),
             most,
         )

@@ -16,6 +16,8 @@ MAX_WORD_CHARS = 4_096
 MEMBER_MS = 3_600_000
 """A process that was not heard of for an hour is shown no more."""
 _WAYS_THAT_CONNECT = ("stream",)
+_WAYS_WITH_NUMBERS = ("stream", "replay")
+"""Those of others are a collector's own: docs/scale.md."""
 
 
 def clean(text: str | None) -> str | None:
@@ -43,7 +45,8 @@ class _Heard:
         self.last_ms = max(self.last_ms, batch.received_ms)
         new = (written.events, written.traffic, written.duplicates, written.quarantined, gaps)
         self._counts = [sum(pair) for pair in zip(self._counts, new, strict=True)]
-        self._acked = self._acked if batch.upto is None else batch.upto
+        if batch.way in _WAYS_WITH_NUMBERS and batch.upto is not None:
+            self._acked = batch.upto
 
     def row(self) -> tuple[object, ...]:
         """The columns of `sources` after its name."""

@@ -157,3 +157,23 @@ async def test_without_the_others_turn_nothing_begins() -> None:
         await asked_again(leadership)
 
     assert told == []
+
+
+async def test_duties_that_cannot_begin_here_are_left_to_another(caplog: pytest.LogCaptureFixture) -> None:
+    clock = Clock()
+    leadership = ScriptedLeadership(is_held=True)
+
+    def fail(_may_act: Callable[[], bool]) -> Sequence[Part]:
+        raise ValueError("the file of receivers is gone")
+
+    duty = Duty(leadership, fail, clock)
+    duty.start()
+    await asked_again(leadership)
+    clock.now_s += leadership.takeover_s
+    await asked_again(leadership)
+    released, is_on = leadership.released, duty.is_on
+    await duty.stop()
+
+    assert released >= 1
+    assert not is_on
+    assert "the file of receivers is gone" in caplog.text

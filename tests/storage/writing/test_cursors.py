@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.events import Decoded
+from domain.windows import DAY_MS
 from storage.batches import Batch, CollectorStatus, Gap, Member, Written
 from storage.sqlite_store import SqliteStore
 from tests.storage.filling import NOW_MS, batch, opened, refusal, rows
@@ -131,3 +132,21 @@ def test_each_process_has_a_row_that_an_older_word_of_it_does_not_overwrite(path
 
     ((body,),) = rows(path, "SELECT body FROM members")
     assert msgspec.json.decode(body, type=Member) == member
+
+
+def test_holes_are_waited_for_as_long_as_cursors_are_kept(path: Path) -> None:
+    with opened(path) as store:
+        write(store, numbered(11, 20))
+
+        store.prune(NOW_MS + 89 * DAY_MS, 1_000)
+        assert holes(path) == [(1, 10)]
+        store.prune(NOW_MS + 91 * DAY_MS, 1_000)
+    assert holes(path) == []
+
+
+def test_the_numbers_of_a_way_without_any_are_not_shown_as_its_senders(path: Path) -> None:
+    with opened(path) as store:
+        write(store, batch(refusal(1), source="http-log", epoch="boot/1", first=7, upto=7), numbered(1, 3))
+
+    shown = dict(rows(path, "SELECT source, acked FROM sources"))
+    assert shown == {"http-log": None, "gw-1": 3}
