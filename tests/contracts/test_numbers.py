@@ -198,6 +198,8 @@ def test_more_names_than_are_told_apart_are_counted_and_said(engine: Engine, tmp
         assert (top.distinct, top.at_least, top.rest) == (2, True, 0)
         assert (consumers.distinct, consumers.at_least, consumers.rest) == (2, True, 8)
         assert reader.totals(HOUR, only(Dimension.IP, "10.0.0.0/24")).violations == 5
+        part = reader.totals(HOUR, only(Dimension.IP, "10.0.0.0/25"))
+        assert (part.violations, part.at_least) == (2, True)
         assert reader.totals(HOUR, only(Dimension.CONSUMER, "~other")).violations == 8
         assert reader.totals(HOUR, only(Dimension.IP, "10.0.0.0")).at_least
         assert not reader.totals(HOUR, NOTHING).at_least
