@@ -162,10 +162,10 @@ def _in_range(snapshot: Snapshot, first: bytes, last: bytes) -> tuple[int, ...]:
     """Addresses of a range, and the rests of prefixes where it holds whole prefixes: only those have names."""
     size = int.from_bytes(last, "big") - int.from_bytes(first, "big") + 1
     is_narrow = size < (2**8 if len(first) == 4 else 2**64)  # noqa: PLR2004 - bytes of an IPv4 address
+    whose = " AND name IS NULL" if is_narrow else ""
     rows = snapshot.rows(
         "SELECT key_id FROM keys INDEXED BY keys_by_address"
-        " WHERE ip_sort BETWEEN ? AND ? AND length(ip_sort) = ?"
-        f"{' AND name IS NULL' if is_narrow else ''}",
+        f" WHERE ip_sort BETWEEN ? AND ? AND length(ip_sort) = ?{whose}",
         (first, last, len(first)),
     )
     return tuple(key for (key,) in rows)
