@@ -159,7 +159,7 @@ def _once_called(snapshot: Snapshot, dim: Dim, name: str) -> list[int]:
 
 
 def _in_range(snapshot: Snapshot, first: bytes, last: bytes) -> tuple[int, ...]:
-    """Addresses of a range, and the rests of prefixes where it holds whole prefixes: only those have names."""
+    """Addresses of a range, and the rests of whole prefixes in it: no other addresses have names."""
     size = int.from_bytes(last, "big") - int.from_bytes(first, "big") + 1
     is_narrow = size < (2**8 if len(first) == 4 else 2**64)  # noqa: PLR2004 - bytes of an IPv4 address
     whose = " AND name IS NULL" if is_narrow else ""
