@@ -211,6 +211,7 @@ def _head(options: argparse.Namespace) -> list[str]:
         "p99 ms",
         "p99 ratio",
         "us/request",
+        "us ratio",
         "MiB",
     ]
     return [text, "", f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
@@ -231,6 +232,7 @@ def _rows(kind: str, mix: str, figures: dict[tuple[str, str], Figures]) -> list[
             f"{statistics.median(found.p99_ms):.2f}",
             _ratio(found.p99_ms, base.p99_ms),
             f"{statistics.median(found.cpu_us):.1f}",
+            _ratio(found.cpu_us, base.cpu_us),
             f"{max(found.memory_mib):.0f}",
         ]
         rows.append(f"| {' | '.join(cells)} |")
