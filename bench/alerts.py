@@ -92,7 +92,9 @@ def run(path: Path, rate: int, addresses: int, seconds: int) -> None:
     clock = [START_MS]
     reads, book = AlertReads(path, 10_000), AlertBook(path)
     numbers = iter(range(10**9))
-    live = Live(reads, book, Routes(), "", lambda: clock[0], lambda: f"msg_{next(numbers)}")
+    live = Live(
+        reads, book, Routes(), "", lambda: clock[0], lambda: f"msg_{next(numbers)}", lambda: clock[0] / 1000
+    )
     look_rarely()  # as the collector does, in whose process the evaluation runs
     before_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     took_ms, cpu_ms = [], []

@@ -62,7 +62,10 @@ def _grew(scene: Scene, values: Values, track: Track, now: float) -> float | Non
     others = len(scene.ledger.consumers) + len(scene.ledger.addresses)
     if all_before < values["requests"] or others < values["others"]:
         return None
-    before = track.total(last - slots + 1, last) / all_before
+    own_before = track.total(last - slots + 1, last)
+    if track.total(last + 1, scene.slot) < values["factor"] * own_before:
+        return None  # the others became fewer
+    before = own_before / all_before
     return before if now >= values["factor"] * before else None
 
 

@@ -61,3 +61,12 @@ def test_shares_of_next_to_nothing_mean_nothing() -> None:
     stage.every(-300, 0, 10, consumer="only-one", ip="192.0.2.1")
 
     assert stage.see("heavy_hitter", 0) == []
+
+
+def test_a_client_that_is_left_alone_when_the_others_go_has_not_grown() -> None:
+    stage = Stage()
+    others(stage, -600, -300)
+    stage.every(-600, 0, 60, consumer="steady", ip="198.51.100.9")
+    others(stage, -300, -250)
+
+    assert stage.see("heavy_hitter", 0) == []
