@@ -1,4 +1,4 @@
-"""What stands in deploy/ is read by what will read it, or the nearest thing at hand; and it fits the program."""
+"""What stands in deploy/ is read by what will read it, or the nearest thing at hand, and fits the program."""
 
 from __future__ import annotations
 
