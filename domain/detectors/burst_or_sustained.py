@@ -26,9 +26,9 @@ BURST_SHARE = 0.8
 """A burst holds so much of the refusals of the last three minutes."""
 QUIET_SHARE = 0.2
 """Requests below this part of the peak are no longer the burst."""
-CONSUMER_PATIENCE = 3
+CONSUMER_PATIENCE = 4
 """A consumer has an owner, and mostly there is more to say about it: that it asks in a loop, or is no longer
-alone with its key. An address without a consumer is told of in a third of the time, at as many refusals."""
+alone with its key. An address without a consumer is told of in a quarter of the time, at as many refusals."""
 HIDDEN_SHARE = 0.8
 TOO_MANY_REQUESTS = 429
 
@@ -201,7 +201,7 @@ DETECTOR = Detector(
             40,
             (20, 600),
             "seconds",
-            "how long a run must last; three times, with three times the refusals, for a consumer",
+            "how long a run must last; four times, with four times the refusals, for a consumer",
         ),
         number("sustained_share", 0.5, (0.05, 1), "share", "part of the requests that must be refused"),
         number("high", 300, (10, 1e7), "refusals", "refusals, of a burst or per minute, that make it high"),

@@ -54,12 +54,12 @@ def test_a_hundred_refusals_without_an_end_are_a_flood() -> None:
     assert (found.shape, found.entity_type, found.severity) == ("single_ip_flood", "ip", Severity.HIGH)
 
 
-def test_a_consumer_is_given_three_times_as_long_before_it_is_sustained() -> None:
+def test_a_consumer_is_given_four_times_as_long_before_it_is_sustained() -> None:
     stage = Stage()
-    stage.every(0, 130, 60, consumer="erp", refused=True)
+    stage.every(0, 170, 60, consumer="erp", refused=True)
 
-    assert stage.see("burst_or_sustained", 90) == []
-    assert [f.shape for f in stage.see("burst_or_sustained", 120)] == ["single_consumer_sustained"]
+    assert stage.see("burst_or_sustained", 120) == []
+    assert [f.shape for f in stage.see("burst_or_sustained", 160)] == ["single_consumer_sustained"]
 
 
 def test_an_address_that_floods_for_half_a_minute_and_stops_was_a_flood() -> None:
