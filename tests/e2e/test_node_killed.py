@@ -111,6 +111,7 @@ def test_an_address_that_nobody_answers_at_is_never_seen_and_a_barred_one_unknow
     options += ["--http-listen", f"127.0.0.1:{http}"]
     options += ["--admin-url", f"http://127.0.0.1:{nobody}", "--admin-url", f"http://127.0.0.1:{port}/none"]
     with kong(port, "n-1"), started("collector", *options):
+        wait_for(lambda: answers(f"http://127.0.0.1:{http}/healthz"), "the collector's start")
         wait_for(
             lambda: state_of(database, f"http://127.0.0.1:{nobody}") == "never seen",
             "the silence being known",
