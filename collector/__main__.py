@@ -17,6 +17,7 @@ from alerting.threads import AlertThreads
 from changes.thread import ChangeThread
 from collector import VERSION, copies, erasing, moving, replay, simulate, topology, trail
 from collector.admission import ConnectionCaps, most_connections
+from collector.arenas import share_one_arena
 from collector.bus.assembly import open_spool
 from collector.claim import DatabaseClaim
 from collector.doctor import command as doctor
@@ -126,6 +127,7 @@ def _begin(options: dict[str, Any]) -> Settings:
     settings = load_settings(options)
     log_to_stderr()
     look_rarely()
+    share_one_arena()
     take_short_turns()
     return settings
 
