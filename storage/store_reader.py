@@ -26,13 +26,14 @@ from storage.reading import (
 from storage.reading.entries import read_entries
 from storage.reading.freshness import last_seq, read_freshness
 from storage.reading.health import Place
+from storage.reading.key_sums import KeySums
 from storage.reading.pairs import read_pairs, spread
 from storage.reading.plugins import read_plugins
 from storage.reading.restriction import read_restriction
 from storage.reading.series import read_past, read_series
 from storage.reading.snapshot import Snapshot, Snapshots
 from storage.reading.spans import buckets, read_kept, spans
-from storage.reading.sums import KeySums, read_ranking, read_requests
+from storage.reading.sums import read_ranking, read_requests
 from storage.reading.tops import breakdown, top
 from storage.reading.totals import read_totals, tells_of_traffic
 from storage.reading.words import keys_of, read_merged

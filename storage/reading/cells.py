@@ -79,3 +79,9 @@ def cells_of_few(combos: Sequence[int], span: Span) -> tuple[str, list[Any]]:
         " ON x.combo = j.value AND x.res = ? AND x.bucket_s >= ? AND x.bucket_s < ?"
     )
     return statement, [as_list(combos), *span]
+
+
+def count_few(snapshot: Snapshot, combos: Sequence[int], span: Span, most: int) -> int:
+    """How many rows `cells_of_few` would give; at `most` + 1 counting ends."""
+    statement, values = cells_of_few(combos, span)
+    return int(snapshot.value(f"SELECT count(*) FROM ({statement} LIMIT ?) rows_of_few", (*values, most + 1)))

@@ -8,8 +8,8 @@ from typing import Any
 from domain.filters import Dimension
 from storage.codes import DIM_OF, ENTITY_TYPE_OF, FIRST_KEY, WIDTHS_S, Dim
 from storage.packing import prefix_of
+from storage.reading.activity import MANY
 from storage.reading.snapshot import Snapshot
-from storage.reading.sums import MANY
 from storage.reading.words import Word, keys_of, read_merged, read_words, tokens_of
 from storage.rows import Entity
 

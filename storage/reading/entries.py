@@ -23,8 +23,8 @@ from storage.reading.arrays import (
     rank,
     ranked_together,
 )
-from storage.reading.cells import cells_of, few_combos
-from storage.reading.packed import PackedView, has_packs, unpacked, view_packs
+from storage.reading.cells import cells_of, count_few, few_combos
+from storage.reading.packed import PackedView, count_packed, split, view_packs
 from storage.reading.restriction import Restriction
 from storage.reading.snapshot import Snapshot
 from storage.reading.spans import Span
@@ -32,9 +32,13 @@ from storage.reading.spans import Span
 SPANS_AT_ONCE = 100
 """SQLite takes at most 500 statements joined by UNION ALL."""
 MAX_FOLLOWED = 150_000
-"""A few combinations are followed through the index rather than looked for in packs, where so many rows at
-most come of it: 0.3 s if each did something in every bucket, 10 ms for what consumers are like, and whole
-columns need not be read for one of them."""
+"""A few combinations are followed through the index rather than looked for in packs, where at most so many
+rows come of it, 0.3 s, and whole columns need not be read for one of them."""
+ENTRIES_A_ROW = 500
+"""So many entries of packs are gone through in the time of some rows: 150 for one, and what was left of packs
+is remembered for the page's other questions, where rows are read again."""
+ALWAYS_FOLLOWED = 1_000
+"""So few rows, 3 ms, are never worth more thought."""
 OUTCOMES = {
     REFUSED: tuple(Outcome(outcome) for outcome in VIOLATIONS),
     PASSED: tuple(outcome for outcome in Outcome if outcome > MAX_VIOLATION),
@@ -161,25 +165,27 @@ def read_entries(
 def _of_span(
     snapshot: Snapshot, span: Span, restriction: Restriction, wanted: tuple[Dim, ...], parts: Sequence[int]
 ) -> list[Portion]:
-    few = few_combos(snapshot, restriction)
-    is_short = few is not None and len(few) * span.buckets <= MAX_FOLLOWED
-    if span.res not in PACKED or is_short:
+    if span.res not in PACKED or _is_followed(snapshot, span, restriction):
         return [_rows(snapshot, [span], restriction, wanted, parts)]
+    packed, rows_of = split(snapshot, span)
     found: list[Portion] = [
-        _Packed(snapshot, view_packs(snapshot, span, part, restriction), part) for part in parts
+        _Packed(snapshot, view_packs(snapshot, some, part, restriction), part)
+        for some in packed
+        for part in parts
     ]
-    rows_of: list[Span] = []
-    for bare in unpacked(snapshot, span):
-        if span.res > min(PACKED) and has_packs(snapshot, Span(min(PACKED), bare.from_s, bare.to_s)):
-            # the day that is going on: its hours are packed, but for the last
-            hours = Span(min(PACKED), bare.from_s, bare.to_s)
-            found += _of_span(snapshot, hours, restriction, wanted, parts)
-        else:
-            rows_of.append(bare)
     for start in range(0, len(rows_of), SPANS_AT_ONCE):
         some = rows_of[start : start + SPANS_AT_ONCE]
         found.append(_rows(snapshot, some, restriction, wanted, parts))
     return found
+
+
+def _is_followed(snapshot: Snapshot, span: Span, restriction: Restriction) -> bool:
+    """Whether the combinations that filters leave are so few, and did so little, that packs cost more."""
+    few = few_combos(snapshot, restriction)
+    if few is None:
+        return False
+    most = min(MAX_FOLLOWED, max(ALWAYS_FOLLOWED, count_packed(snapshot, span) // ENTRIES_A_ROW))
+    return len(few) * span.buckets <= most or count_few(snapshot, few, span, most) <= most
 
 
 def _rows(

@@ -11,13 +11,13 @@ from domain.windows import HOUR_MS, MINUTE_MS, Window
 from storage.codes import CERTAINTY_CODES, META_EVENTS_FROM, PROBABLE, RES_CODES, Dim
 from storage.packing import pack_id
 from storage.packs import REFUSED
+from storage.reading.activity import MANY, may_use_activity, read_activity
 from storage.reading.cells import cells_of_few, few_combos
 from storage.reading.entries import read_entries
 from storage.reading.kinds import of_spans
 from storage.reading.restriction import EVERYTHING, NOTHING, Restriction, read_restriction
 from storage.reading.snapshot import Snapshot
 from storage.reading.spans import Span, is_exact, read_kept, spans
-from storage.reading.sums import MANY, may_use_activity, read_activity
 from storage.reading.words import as_list
 from storage.rows import EventQuery
 

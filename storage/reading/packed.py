@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from domain.errors import StoreCorrupt
 from storage.codes import COLUMN_OF
-from storage.packs import REFUSED, WIDTHS, column_id
+from storage.packs import PACKED, REFUSED, WIDTHS, column_id
 from storage.reading.arrays import Ranks, rank
 from storage.reading.restriction import Restriction
 from storage.reading.snapshot import Snapshot
@@ -79,36 +79,75 @@ class PackedView:
         return column if self._places is None else column[self._places]
 
     def _read(self, snapshot: Snapshot, name: str) -> npt.NDArray[Any]:
-        if name == "bucket_s":
-            starts = np.array([pack.bucket_s for pack in self._packs], np.uint32)
-            return np.repeat(starts, [pack.n for pack in self._packs])
-        places = [column_id(pack.pack, self._part, name) for pack in self._packs]
-        bodies = dict(
-            snapshot.rows(
-                "SELECT p.place, p.body FROM json_each(?) j CROSS JOIN pack_columns p ON p.place = j.value",
-                (as_list(places),),
-            )
+        return read_column(snapshot, self._packs, self._part, name)
+
+
+def read_column(snapshot: Snapshot, packs: Sequence[PackPart], part: int, name: str) -> npt.NDArray[Any]:
+    """One number per entry of some packs, in their order. Not to be written to.
+
+    Raises:
+        StoreCorrupt: They do not hold as many as they say.
+    """
+    if name == "bucket_s":
+        starts = np.array([pack.bucket_s for pack in packs], np.uint32)
+        return np.repeat(starts, [pack.n for pack in packs])
+    places = [column_id(pack.pack, part, name) for pack in packs]
+    bodies = dict(
+        snapshot.rows(
+            "SELECT p.place, p.body FROM json_each(?) j CROSS JOIN pack_columns p ON p.place = j.value",
+            (as_list(places),),
         )
-        body = b"".join(bodies.get(place, b"") for place in places)
-        count = sum(pack.n for pack in self._packs)
-        if len(body) != count * WIDTHS[name]:
-            raise StoreCorrupt(f"packs hold {len(body)} bytes of {name}, expected {count} x {WIDTHS[name]}")
-        return np.frombuffer(body, "<i4" if name == "n" else f"<u{WIDTHS[name]}")
+    )
+    body = b"".join(bodies.get(place, b"") for place in places)
+    count = sum(pack.n for pack in packs)
+    if len(body) != count * WIDTHS[name]:
+        raise StoreCorrupt(f"packs hold {len(body)} bytes of {name}, expected {count} x {WIDTHS[name]}")
+    return np.frombuffer(body, "<i4" if name == "n" else f"<u{WIDTHS[name]}")
+
+
+def packs_of(snapshot: Snapshot, span: Span, part: int) -> tuple[PackPart, ...]:
+    """One part of the packs of a span, oldest first, without those that it is empty in."""
+    counts = "refused" if part == REFUSED else "passed"
+    rows = snapshot.rows(
+        f"SELECT pack, bucket_s, {counts} FROM packs WHERE res = ? AND bucket_s >= ? AND bucket_s < ?"
+        f" AND {counts} > 0 ORDER BY bucket_s",
+        span,
+    )
+    return tuple(PackPart(*row) for row in rows)
 
 
 def view_packs(snapshot: Snapshot, span: Span, part: int, restriction: Restriction) -> PackedView:
     """The packs of a span under filters, as far as they were read before."""
-    counts = "refused" if part == REFUSED else "passed"
-    packs = tuple(
-        PackPart(*row)
-        for row in snapshot.rows(
-            f"SELECT pack, bucket_s, {counts} FROM packs WHERE res = ? AND bucket_s >= ? AND bucket_s < ?"
-            f" AND {counts} > 0 ORDER BY bucket_s",
-            span,
-        )
-    )
+    packs = packs_of(snapshot, span, part)
     key = (tuple(pack.pack for pack in packs), part, restriction)
     return snapshot.remembered.get(key, lambda: PackedView(packs, part, restriction))
+
+
+def split(snapshot: Snapshot, span: Span) -> tuple[list[Span], list[Span]]:
+    """Spans whose packs, and spans whose rows, hold together what happened in a span."""
+    if span.res not in PACKED:
+        return [], [span]
+    packed, bare = [span], []
+    for bucket in unpacked(snapshot, span):
+        hours = Span(min(PACKED), bucket.from_s, bucket.to_s)
+        if span.res > hours.res and has_packs(snapshot, hours):
+            # the day that is going on: its hours are packed, but for the last
+            more, rest = split(snapshot, hours)
+            packed += more
+            bare += rest
+        else:
+            bare.append(bucket)
+    return packed, bare
+
+
+def count_packed(snapshot: Snapshot, span: Span) -> int:
+    """How many entries the packs of a span hold."""
+    found: int = snapshot.value(
+        "SELECT coalesce(sum(refused + passed), 0) FROM packs"
+        " WHERE res = ? AND bucket_s >= ? AND bucket_s < ?",
+        span,
+    )
+    return int(found)
 
 
 def has_packs(snapshot: Snapshot, span: Span) -> bool:

@@ -31,13 +31,14 @@ class Remembered:
         self._things: OrderedDict[Hashable, Sized] = OrderedDict()
 
     def get(self, key: Hashable, make: Callable[[], T]) -> T:
-        """The thing with this key, made where it is not there."""
+        """The thing with this key, made where it is not there, while others go on."""
         with self._lock:
             found = self._things.get(key)
-            if found is None:
-                found = self._things[key] = make()
+        made = make() if found is None else found
+        with self._lock:
+            kept = self._things.setdefault(key, made)
             self._things.move_to_end(key)
-        return cast("T", found)
+        return cast("T", kept)
 
     def trim(self) -> None:
         """Drop those used longest ago until the rest is within bounds."""

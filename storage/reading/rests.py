@@ -7,10 +7,10 @@ import numpy as np
 from domain.filters import Dimension
 from domain.windows import Window
 from storage.codes import DIM_OF, NONE_KEY, OTHER_KEY, Dim, meta_crowd, meta_crowd_from, meta_crowd_upto
+from storage.reading.activity import MANY
 from storage.reading.arrays import IntArray
 from storage.reading.restriction import Restriction
 from storage.reading.snapshot import Snapshot
-from storage.reading.sums import MANY
 from storage.rows import Crowd
 
 MAX_RESTS = 50_000

@@ -7,12 +7,13 @@ import numpy as np
 from domain.filters import OTHER_TOKEN
 from storage.codes import COLUMN_OF, MAX_VIOLATION, OTHER_KEY, Dim
 from storage.packs import REFUSED
+from storage.reading.activity import MANY, activity_of, may_use_activity
 from storage.reading.arrays import IntArray, adds_to, merge
 from storage.reading.entries import read_entries
 from storage.reading.restriction import Restriction
 from storage.reading.snapshot import Snapshot
 from storage.reading.spans import Buckets
-from storage.reading.sums import MANY, Ranking, activity_of, may_use_activity
+from storage.reading.sums import Ranking
 from storage.reading.tops import largest
 from storage.reading.words import tokens_of
 from storage.rows import Series, SeriesGroup

@@ -9,9 +9,10 @@ import numpy as np
 from domain.filters import Dimension
 from storage.codes import DIM_OF, OTHER_KEY, Dim
 from storage.reading.arrays import IntArray
+from storage.reading.key_sums import KeySums
 from storage.reading.rests import count_names
 from storage.reading.snapshot import Snapshot
-from storage.reading.sums import KeySums, Ranking
+from storage.reading.sums import Ranking
 from storage.reading.words import Word, as_list, read_words, tokens_of
 from storage.rows import CellRow, Top, TopRow
 

@@ -8,14 +8,15 @@ from domain.events import Kind
 from domain.windows import Window
 from storage.codes import KIND_CODES, MEASURES, Dim
 from storage.packs import PASSED, REFUSED
-from storage.reading.arrays import adds_to
+from storage.reading.activity import MANY, may_use_activity, read_activity
+from storage.reading.arrays import IntArray, adds_to
 from storage.reading.entries import read_entries
 from storage.reading.kinds import count_kind
+from storage.reading.names import may_use_names, read_refused
 from storage.reading.restriction import Restriction
 from storage.reading.rests import count_names, may_miss_some
 from storage.reading.snapshot import Snapshot
 from storage.reading.spans import Span
-from storage.reading.sums import MANY, may_use_activity, read_activity
 from storage.reading.trouble import gap_ms, has_gap
 from storage.rows import Totals
 
@@ -33,20 +34,24 @@ def read_totals(
     """The number row. Cache and configuration have no consumer or address: filters do not apply to them."""
     dims = restriction.dims
     dim = next(iter(dims)) if len(dims) == 1 else Dim.ALL
-    has_sums = dim not in MANY and may_use_activity(dim, restriction)
-    parts = (REFUSED,) if has_sums else (REFUSED, PASSED)
-    entries = read_entries(snapshot, spans, restriction, (Dim.CONSUMER, Dim.IP), parts)
-    refused = entries.refused()
-    if has_sums and not restriction.is_impossible:
+    has_sums = dim not in MANY and may_use_activity(dim, restriction) and not restriction.is_impossible
+    named = (Dim.CONSUMER, Dim.IP)
+    ended: IntArray | None = None
+    if all(may_use_names(snapshot, of, restriction) for of in named):
+        names = [read_refused(snapshot, spans, of, merged) for of in named]
+    else:
+        parts = (REFUSED,) if has_sums else (REFUSED, PASSED)
+        entries = read_entries(snapshot, spans, restriction, named, parts)
+        refused = entries.refused()
+        names = [refused.ranks(of, merged).keys for of in named]
+        ended = None if has_sums else entries.by_outcome()
+    if ended is not None:
+        counts = {name: int(ended[adds_to(name)].sum()) for name in MEASURES}
+    else:
         sums = read_activity(snapshot, spans, dim, restriction, {})
         counts = {name: int(values.sum()) for name, values in sums.measures.items()}
-    else:
-        ended = entries.by_outcome()
-        counts = {name: int(ended[adds_to(name)].sum()) for name in MEASURES}
-    consumers, consumers_folded = count_names(
-        snapshot, Dim.CONSUMER, refused.ranks(Dim.CONSUMER, merged).keys
-    )
-    addresses, addresses_folded = count_names(snapshot, Dim.IP, refused.ranks(Dim.IP, merged).keys)
+    consumers, consumers_folded = count_names(snapshot, Dim.CONSUMER, names[0])
+    addresses, addresses_folded = count_names(snapshot, Dim.IP, names[1])
     requests, violations = counts["requests"], counts["limited"] + counts["probable"]
     is_told = tells_of_traffic(snapshot) and not any(dim == Dim.LIMIT for dim, _ in restriction.include)
     return Totals(
