@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from domain.detectors.networks import site_of
+from domain.detectors.networks import is_rest, site_of
 from domain.detectors.tracks import HORIZON_MS, MINUTE_MS, NOBODY, Key, Outcome, Room, Track
 
 Row = tuple[int, str | None, int, int, int, int, int]
@@ -117,7 +117,8 @@ class Ledger:
         outcome: int,
         n: int,
     ) -> None:
-        found = self._track(self.addresses, address, slot, n)
+        is_one = not is_rest(address)
+        found = self._track(self.addresses, address, slot, n) if is_one else None
         if found is not None:
             found.add(slot, minute, outcome, n, consumer, route, NOBODY if consumer else limit or -1)
         site = self._sites.get(address)
@@ -125,7 +126,7 @@ class Ledger:
             if len(self._sites) >= MOST_SITES:
                 self._sites.clear()
             site = self._sites[address] = site_of(address)
-        found = None if site == address else self._track(self.sites, site, slot, n)
+        found = None if site == address and is_one else self._track(self.sites, site, slot, n)
         if found is not None:
             found.add(slot, minute, outcome, n, address, route, NOBODY)
 

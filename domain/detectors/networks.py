@@ -1,5 +1,8 @@
 """Addresses into networks: who is a neighbour of whom. No look-ups, only the digits.
 
+Where there are too many addresses to tell apart, the store counts the rest of a /24 or /64 under the name of
+the network: such a rest is somebody, from somewhere, but nobody's address.
+
 An address says little: a phone changes it, an attacker rents a hundred. Without an AS register the network is
 the best stand-in: /24 and /64 are about one site, /16 and /32 about one provider.
 """
@@ -33,9 +36,14 @@ _IPV4 = re.compile(rf"(({_OCTET}\.{_OCTET})\.{_OCTET})\.{_OCTET}")
 """Nine of ten addresses, a tenth of the time that `ipaddress` takes."""
 
 
+def is_rest(address: str) -> bool:
+    """Whether it stands for all addresses of a network that could not be told apart."""
+    return "/" in address
+
+
 def _network(address: str, bits4: int, bits6: int) -> str:
     try:
-        ip = ipaddress.ip_address(address)
+        ip = ipaddress.ip_address(address.partition("/")[0])
     except ValueError:
         return address
     if ip.version == _V4:

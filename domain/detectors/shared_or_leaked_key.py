@@ -2,7 +2,9 @@
 
 Counted are addresses that this consumer never used before, and how many networks they lie in: a phone changes
 its address but rarely its provider, a fleet has many addresses in one network. A consumer that always
-came from many networks is compared with itself.
+came from many networks is compared with itself; one that is hardly known yet, with the others: where many
+spread as it does, that is how these consumers are. Where the store could not tell apart where a consumer came
+from, nothing is new to it.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from collections.abc import Iterator
 
 from domain.detectors.detector import Detector, Values, number
 from domain.detectors.findings import EntityType, Finding, Severity
-from domain.detectors.networks import provider_of, site_of
+from domain.detectors.networks import is_rest, provider_of, site_of
 from domain.detectors.scene import Scene
 from domain.detectors.subjects import is_shared_egress
 from domain.detectors.tracks import NOBODY, REFUSED, REQUESTS, UNAUTHORIZED, Counts, Key, Track
@@ -23,12 +25,17 @@ GROWTH, GROWTH_YOUNG, YOUNG_S = 0.5, 1.0, 300
 """The new providers must be so many as a part of those that it came from before; more of a consumer that
 was watched for less than five minutes, all of whose places cannot be known yet."""
 USUAL_MINUTES = 10
+UNTOLD = 0.2
+"""With so many of its earlier requests from addresses that were not told apart, what is new is not known."""
+ALIKE, LEAST_ALIKE = 0.1, 2
+"""So many of all consumers, and so many of them, met half as many new providers: the fleet is like that."""
 GUESSING_UNAUTHORIZED = 0.3
 """An address where so many requests fail to log in guesses credentials: that is another detector's find."""
 
 
 def detect(scene: Scene, values: Values) -> Iterator[Finding]:
     """Consumers with many addresses that are new to them."""
+    met: dict[Key, int] = {}
     for track in scene.ledger.consumers.values():
         if (
             len(track.known) < values["addresses"]
@@ -36,25 +43,33 @@ def detect(scene: Scene, values: Values) -> Iterator[Finding]:
             or scene.is_own(track, is_consumer=True)
         ):
             continue
-        found = _judge(scene, values, track)
+        found = _judge(scene, values, track, met)
         if found is not None:
             yield found
 
 
-def _judge(scene: Scene, values: Values, track: Track) -> Finding | None:
-    slots = scene.ledger.slots_in(values["over_s"])
-    first = scene.slot - slots + 1
-    if first - track.first_slot < scene.ledger.slots_in(values["settled_s"]):
-        first = track.first_slot + scene.ledger.slots_in(values["settled_s"])
+def _first(scene: Scene, values: Values, track: Track) -> int:
+    """The slot from which on an address can be new to a consumer."""
+    first = scene.slot - scene.ledger.slots_in(values["over_s"]) + 1
+    return max(first, track.first_slot + scene.ledger.slots_in(values["settled_s"]))
+
+
+def _strangers(track: Track, first: int) -> tuple[set[str], set[str]]:
+    """(addresses met since a slot that lie with providers unknown before, the providers known before)."""
     fresh = {peer for peer, _ in track.newest_known(first) if isinstance(peer, str)}
-    if len(fresh) < values["addresses"]:
-        return None
     home = {provider_of(a) for a, slot in track.known.items() if slot < first and isinstance(a, str)}
-    fresh = {a for a in fresh if provider_of(a) not in home}
+    return {a for a in fresh if provider_of(a) not in home}, home
+
+
+def _judge(scene: Scene, values: Values, track: Track, met: dict[Key, int]) -> Finding | None:
+    first = _first(scene, values, track)
+    if sum(1 for _ in track.newest_known(first)) < values["addresses"]:
+        return None
+    fresh, home = _strangers(track, first)
     is_young = first - track.first_slot < scene.ledger.slots_in(YOUNG_S)
     least = (GROWTH_YOUNG if is_young else GROWTH) * len(home)
-    if len(fresh) < max(values["addresses"], least):
-        return None  # at home, or it always came from everywhere
+    if len(fresh) < max(values["addresses"], least) or _is_untold(scene, track, first):
+        return None  # at home, or it always came from everywhere, or nobody knows from where
     peers = _present(scene, track, fresh, minutes=max(2, round(values["over_s"] / 60)))
     if _is_enough(values, peers):
         known = scene.past.known_addresses(track.key, peers, scene.ledger.start_ms(first))
@@ -67,7 +82,35 @@ def _judge(scene: Scene, values: Values, track: Track) -> Finding | None:
     grew = len(providers) >= least and len(sites) >= values["factor"] * usual
     if not (_is_enough(values, peers) and is_wide and grew):
         return None
+    if is_young and _are_many_alike(scene, values, track, len(providers) / 2, met):
+        return None
     return _finding(scene, values, track, peers, sites, providers, usual, first)
+
+
+def _is_untold(scene: Scene, track: Track, first: int) -> bool:
+    """Whether much of what a consumer sent before came from addresses that the store did not tell apart."""
+    upto = scene.ledger.minute_of(first - 1)
+    before = track.peers(min(track.chapters, default=upto), upto)
+    untold = before[NOBODY][REQUESTS] if NOBODY in before else 0
+    return untold > UNTOLD * sum(counts[REQUESTS] for counts in before.values())
+
+
+def _are_many_alike(
+    scene: Scene, values: Values, track: Track, providers: float, met: dict[Key, int]
+) -> bool:
+    """Whether many other consumers met so many new providers of late; `met` keeps how many each one met."""
+    left = max(LEAST_ALIKE, ALIKE * len(scene.ledger.consumers))
+    for other in scene.ledger.consumers.values():
+        if other is track or len(other.known) < providers:
+            continue
+        if other.key not in met:
+            fresh, _ = _strangers(other, _first(scene, values, other))
+            met[other.key] = len({provider_of(a) for a in fresh})
+        if met[other.key] >= providers:
+            left -= 1
+            if left <= 0:
+                return True
+    return False
 
 
 def _is_enough(values: Values, peers: dict[str, Counts]) -> bool:
@@ -125,8 +168,9 @@ def _finding(
     before = f"{many(old, 'address', 'addresses')} until then" if old else "none known until then"
     per = f", usually at most {many(usual, 'new network')} in two minutes" if usual else ""
     also = f", {refused:,} of them refused" if refused else ""
+    least = "at least " if any(is_rest(a) for a in peers) else ""
     why = (
-        f"{label}'s key was used {requests:,} times{also} from {len(peers)} addresses new to it"
+        f"{label}'s key was used {requests:,} times{also} from {least}{len(peers)} addresses new to it"
         f" in {many(len(sites), 'network')} of {many(len(providers), 'provider')} within"
         f" {span(values['over_s'])} ({before}{per}): {listed([str(a) for a in busiest])}"
     )

@@ -13,7 +13,8 @@ from bench.ranges.scoring import judged
 from bench.ranges.trace import Trace, load
 from bench.variations import PATIENT, VARIATIONS, random_cluster, shown_of
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+"""A variation takes half a minute with both cores to itself, and two minutes beside other work."""
 
 CHOSEN = (
     "other names and ids",

@@ -145,3 +145,12 @@ def test_addresses_remembered_in_all_are_bounded_and_given_back() -> None:
 
     assert held >= 160
     assert before - ledger._room.left < held
+
+
+def test_the_rest_of_a_network_is_counted_for_the_network_and_is_no_client() -> None:
+    ledger = Ledger()
+    ledger.add(SLOT, [row("192.0.2.0/24", 50, 9), row("192.0.2.1", 20, 9)])
+
+    assert list(ledger.addresses) == ["192.0.2.1"]
+    assert ledger.sites["192.0.2.0/24"].total(SLOT, SLOT) == 70
+    assert set(ledger.consumers[9].known) == {"192.0.2.0/24", "192.0.2.1"}

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import random
+
 from domain.detectors.findings import Severity
+from domain.detectors.networks import site_of
 from tests.domain.detectors.stage import ScriptedPast, Stage
 
 STRANGERS = [f"{a}.{b}.10.5" for a, b in ((45, 83), (185, 220), (103, 77), (91, 219), (62, 4), (89, 33))]
@@ -95,3 +98,72 @@ def test_neighbours_of_where_it_always_came_from_are_no_strangers() -> None:
         stage.every(20, 50, 3, consumer="exporter", ip=f"10.20.{site}.9")
 
     assert stage.see("shared_or_leaked_key", 50) == []
+
+
+def fleet(stage: Stage, consumers: int) -> None:
+    """Apps whose users are with thirty providers each, one request in four seconds: seen since a minute."""
+    rng = random.Random(5)  # noqa: S311 - made-up traffic
+    for second in range(-60, 90):
+        for number in range(consumers):
+            if (second + number) % 4 == 0:
+                stage.add(second, consumer=f"app-{number}", ip=f"{20 + rng.randrange(30)}.{number}.7.1")
+
+
+def test_at_the_start_consumers_that_all_spread_alike_are_a_fleet_and_no_leak() -> None:
+    stage = Stage(began_s=-60)
+    fleet(stage, 20)
+
+    assert [stage.see("shared_or_leaked_key", at_s) for at_s in range(-50, 91, 10)] == [[]] * 15
+
+
+def test_at_the_start_one_of_many_that_spreads_alone_is_told() -> None:
+    stage = Stage(began_s=-60)
+    for number in range(20):
+        stage.every(-60, 90, 3, consumer=f"job-{number}", ip=f"10.20.{number}.5")
+    stage.every(-60, 60, 3, consumer="exporter", ip="10.20.44.22")
+    leak(stage, STRANGERS)
+
+    (found,) = stage.see("shared_or_leaked_key", 30)
+
+    assert found.entity == "exporter"
+
+
+def test_in_a_fleet_known_for_long_a_key_that_leaks_is_told() -> None:
+    stage = Stage()
+    for number in range(20):
+        for place in range(30):
+            stage.every(-840, 90, 1, step_s=60, consumer=f"app-{number}", ip=f"{20 + place}.{number}.7.1")
+    stage.every(-840, 60, 3, consumer="exporter", ip="10.20.44.22")
+    leak(stage, STRANGERS)
+
+    assert [f.entity for f in stage.see("shared_or_leaked_key", 30)] == ["exporter"]
+
+
+def test_nothing_is_new_to_whom_the_store_did_not_tell_apart_before() -> None:
+    """So many addresses came at once that most counted for nobody; later more of them are known by name."""
+    stage = Stage()
+    stage.every(-300, 0, 3, consumer="exporter", ip=None)
+    stage.every(-300, 60, 1, consumer="exporter", ip="10.20.44.22")
+    leak(stage, STRANGERS)
+
+    assert stage.see("shared_or_leaked_key", 30) == []
+
+
+def test_the_rest_of_a_network_is_of_the_same_provider_as_its_addresses() -> None:
+    stage = Stage()
+    stage.every(-840, 60, 3, consumer="exporter", ip="10.20.44.22")
+    for address in STRANGERS:
+        stage.every(-840, 0, 1, consumer="exporter", ip=site_of(address))
+    leak(stage, STRANGERS)
+
+    assert stage.see("shared_or_leaked_key", 30) == []
+
+
+def test_rests_of_networks_count_for_one_address_at_least() -> None:
+    stage = Stage()
+    established(stage)
+    leak(stage, [site_of(address) for address in STRANGERS])
+
+    (found,) = stage.see("shared_or_leaked_key", 30)
+
+    assert "from at least 6 addresses new to it in 6 networks of 6 providers" in found.why
