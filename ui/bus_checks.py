@@ -83,7 +83,7 @@ def _of_bus(bus: BusState) -> Iterator[Problem]:
             severity=Severity.HIGH,
             what=f"{words.counted(bus.dead, 'message')} of the bus were laid aside.",
             so="They could not be read, or every writer died over them; their events are in no count.",
-            do="See the quarantine for the reasons; all of each is in the stream GATEWATCH_DEAD.",
+            do="See the quarantine for the reasons, mend them, then run `python -m collector put-back`.",
         )
     if (bus.waiting or 0) >= MANY_WAITING:
         yield Problem(

@@ -9,7 +9,9 @@ from domain.change_verdict import Outcome
 from domain.changes import shown_field, shown_value
 from domain.diff import FieldChange
 from domain.proposals import Answer, ProposalState
+from domain.windows import Window
 from ui import wording
+from ui.zones import Zone
 
 OPERATIONS = {"create": "+ made", "update": "△ changed", "delete": "\N{MINUS SIGN} deleted"}
 RISKS = {
@@ -36,6 +38,19 @@ OUTCOMES = {
     Outcome.CANNOT_HAVE: ("✓ cannot move refusals", ""),
     Outcome.CANNOT_TELL: ("? cannot tell", "unknown"),
 }
+NO_BLOCKS = "Nobody is blocked now. What a block does, and whether it works, is shown here while it is on."
+
+
+def no_block_ended(shown: Window, zone: Zone) -> str:
+    """No block ended in a span."""
+    return f"No block ended from {wording.window(shown, zone)}."
+
+
+def last_change(at_ms: int | None, now_ms: int) -> str:
+    """By the number of changes: the age of the newest."""
+    return "none seen in this span" if at_ms is None else f"last {wording.ago(at_ms, now_ms)}"
+
+
 NOT_JUDGED = "… not judged yet"
 PROPOSAL_STATES = {
     ProposalState.ASKED: "… being planned",

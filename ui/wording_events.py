@@ -16,6 +16,11 @@ KINDS = {
 """What people read for a kind; one that is unknown to us stands as it came."""
 OPERATIONS = {"create": "created", "update": "updated", "delete": "deleted"}
 
+ARRIVAL_HINT = (
+    "When it happened, as its sender tells. The list is in the order of arrival, the latest first: what a "
+    "sender held back and sent late stands where it came in."
+)
+
 NO_EVENTS = "No event of any kind was stored in this span."
 QUARANTINE_HELP = (
     "What could not be read, with the reason. It was acknowledged, so that the sender goes on; nothing of it "
@@ -84,9 +89,13 @@ def why(row: EventRow) -> str:
 
 
 def matching(shown: int, total: int | None, *, has_more: bool, at_least: bool) -> str:
-    """How many match: `100 of 2,474 events`, `3 events`, `the newest 100 events` where nobody has counted."""
+    """How many match: `100 of 2,474 events, latest arrival first`.
+
+    `The 100 events that arrived last` where nobody has counted.
+    """
     if total is None and has_more:
-        return f"The newest {words.counted(shown, 'event')}"
+        return "The event that arrived last" if shown == 1 else f"The {shown:,} events that arrived last"
     known = shown if total is None else total
     said = words.counted(known, "event", at_least=at_least)
-    return said if shown >= known else f"{shown:,} of {said}"
+    said = said if shown >= known else f"{shown:,} of {said}"
+    return f"{said}, latest arrival first" if shown > 1 else said

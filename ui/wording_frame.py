@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from ui.live_state import Feed, FeedState
+from ui.safe_text import visible
 from ui.wording import ago, moment
 from ui.wording_live import CAUSES, SAMPLE_NOTE, STOP_SAMPLE
 from ui.zones import Zone
 
-__all__ = ["SAMPLE_NOTE", "STOP_SAMPLE", "not_current", "too_slow", "unreadable"]
+__all__ = ["SAMPLE_NOTE", "STOP_SAMPLE", "not_current", "tab_title", "too_slow", "unreadable"]
 
 ADD_FILTER = "Filter"
 CLEAR_FILTERS = "Clear all"
@@ -17,6 +18,11 @@ SHARE_PINNED = "With the span as it is now (does not move with time)"
 SHARE_MOVING = "With a span that moves with time"
 SEARCH_HINT = "Name, address, range such as 203.0.113.0/24, or id"
 NOTHING_FOUND = "Nothing known matches. It can be filtered by all the same."
+
+
+def tab_title(shown: str) -> str:
+    """What the browser's tab, its history and a bookmark say: what is shown first, a tab is narrow."""
+    return f"{visible(shown, 60)} · Gatewatch"
 
 
 def not_current(feed: Feed, now_ms: int, zone: Zone) -> str:

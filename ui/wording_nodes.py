@@ -66,7 +66,7 @@ DAY_MS = 86_400_000
 
 NO_NODES = (
     "No node is known yet. Nodes become known by our Kong plugin, by polling Admin APIs "
-    "(`--admin-url http://GATEWAY:8001`, once per node), or by a control plane's list of data planes."
+    "(--admin-url http://GATEWAY:8001, once per node), or by a control plane's list of data planes."
 )
 NOT_WATCHED = "Nobody watches the nodes: the collector does not run. What is known is as of {when}."
 HOW_JUDGED = (
@@ -104,7 +104,7 @@ def patience(feed: str, every_s: float | None) -> str:
     """When a feed's silence means something: `late after 30 s, lost after 90 s`."""
     known = RHYTHMS.get(feed)
     if known is None:
-        return "its silence says nothing"
+        return "says nothing"
     rhythm = known.slowed_to(every_s)
     return f"late after {rhythm.late_s:g} s, lost after {rhythm.lost_s:g} s"
 

@@ -23,6 +23,7 @@ STANDINGS = {
     Standing.BELOW: "▼ Far less than usual",
 }
 
+NONE_SEEN = "None seen in this span."
 NO_LIMIT = "No limit is known to apply, and none refused anything."
 LIMITS_IN_FORCE_UNKNOWN = (
     "These refused something. Which limits are in force is not known: no sender tells how Kong's plugins are "

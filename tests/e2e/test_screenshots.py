@@ -120,6 +120,7 @@ def test_every_page_is_whole_at_every_size_and_in_both_themes(
     )
     page = context.new_page()
     problems: list[str] = []
+    titles: dict[str, str] = {}
     page.on("pageerror", lambda error: problems.append(f"script: {error}"))
 
     for name, address in places().items():
@@ -135,6 +136,10 @@ def test_every_page_is_whole_at_every_size_and_in_both_themes(
             page.screenshot(path=str(OUT / f"{name}-{width}-{scheme}-whole.png"))
             page.set_viewport_size({"width": width, "height": height})
         problems += [f"{name}: {problem}" for problem in page.evaluate(PROBLEMS)]
+        titles[name] = page.title()
     context.close()
 
     assert problems == [], "\n".join(problems)
+    assert titles["consumer"] == "acme-mobile · Gatewatch"
+    pages = [titles[entry.name] for entry in existing()]
+    assert len(set(pages)) == len(pages), "two pages have the same title in the browser's tab"

@@ -19,9 +19,9 @@ from tests.ui.scripted_reader import (
     source_state,
     store_health,
 )
-from ui.health_checks import CHECKS, PASSED, Checked, Severity, problems, verdict
+from ui.health_checks import CHECKS, PASSED, Checked, Severity, passed, problems, verdict
 from ui.health_checks import source_state as state_of
-from ui.live_state import judge_feed
+from ui.live_state import Cause, Feed, FeedState, judge_feed
 from ui.server.status import ChildState, ChildStatus
 
 SETTINGS = load_settings({}, {})
@@ -61,6 +61,13 @@ def test_when_everything_is_well_nothing_is_found() -> None:
 
 def test_every_check_has_its_word_for_having_passed() -> None:
     assert len(PASSED) >= len(CHECKS) - 1
+
+
+def test_before_anything_arrived_nobody_says_that_something_has() -> None:
+    waiting = Feed(state=FeedState.WAITING, as_of_ms=None, age_ms=None, cause=Cause.NOTHING_ARRIVES)
+
+    assert passed(checked().feed) == PASSED
+    assert set(PASSED) - set(passed(waiting)) == {"something arrived lately"}
 
 
 def crowd(dimension: Dimension, upto_ms: int) -> Crowd:

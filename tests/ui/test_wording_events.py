@@ -54,11 +54,12 @@ def test_an_event_of_any_kind_is_one_line(changes: dict[str, Any], expected: str
 @pytest.mark.parametrize(
     ("shown", "total", "has_more", "at_least", "expected"),
     [
-        (100, 2_474, True, False, "100 of 2,474 events"),
-        (100, 2_474, True, True, "100 of at least 2,474 events"),
+        (100, 2_474, True, False, "100 of 2,474 events, latest arrival first"),
+        (100, 2_474, True, True, "100 of at least 2,474 events, latest arrival first"),
         (1, 1, False, False, "1 event"),
-        (3, None, False, False, "3 events"),
-        (50, None, True, False, "The newest 50 events"),
+        (3, None, False, False, "3 events, latest arrival first"),
+        (50, None, True, False, "The 50 events that arrived last"),
+        (1, None, True, False, "The event that arrived last"),
         (0, 0, False, False, "0 events"),
     ],
 )

@@ -26,6 +26,12 @@ def test_without_anything_received_there_is_no_as_of() -> None:
     )
 
 
+def test_a_tab_says_first_what_it_shows_and_nothing_that_turns_text() -> None:
+    assert words.tab_title("Consumers") == "Consumers · Gatewatch"
+    assert words.tab_title("a\u202eb") == "a\\u202eb · Gatewatch"
+    assert len(words.tab_title("x" * 500)) < 80
+
+
 def test_failures_say_what_to_do() -> None:
     assert "within 2 s" in words.too_slow(2_000)
     assert "shorter span" in words.too_slow(2_000)

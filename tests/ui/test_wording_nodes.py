@@ -38,7 +38,7 @@ def test_a_certificate_that_is_not_known_says_nothing() -> None:
         (Feed.HEARTBEAT, None, "late after 30 s, lost after 90 s"),
         (Feed.HEARTBEAT, 60, "late after 180 s, lost after 540 s"),
         (Feed.ADMIN_API, 5, "late after 15 s, lost after 45 s"),
-        (Feed.EVENTS, None, "its silence says nothing"),
+        (Feed.EVENTS, None, "says nothing"),
     ],
 )
 def test_patience_is_told_as_it_is_in_force(feed: str, every_s: float | None, expected: str) -> None:

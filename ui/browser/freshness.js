@@ -55,7 +55,7 @@ class Line {
     this.word.textContent = data.word
     this.heard.textContent = data.heardMs === null ? "nothing received yet"
       : `last heard ${length(data.nowMs + passed - data.heardMs)} ago`
-    this.shown.textContent = `shown as of ${clock(data.nowMs, data.zone)} (${data.zoneLabel})`
+    this.shown.textContent = `read at ${clock(data.nowMs, data.zone)} (${data.zoneLabel})`
     this.pause.textContent = this.paused ? "Resume" : "Pause"
     this.pause.hidden = !data.everyMs
   }

@@ -101,7 +101,7 @@ export function mount(component) {
   const table = make("table")
   const caption = make("caption", "", data.label)
   for (const column of data.columns) {
-    column.className = [column.kind, column.low ? "low" : "", column.wide ? "wide" : ""].filter(Boolean).join(" ")
+    column.className = [column.kind, column.low ? "low" : "", column.spare ? "spare" : "", column.wide ? "wide" : ""].filter(Boolean).join(" ")
   }
   table.append(caption, head(data.columns, component), body(data, component))
   const frame = make("div", "scroll")

@@ -82,6 +82,7 @@ export class Tail {
 
   drawAll() {
     this.table.classList.remove("dated")
+    this.sayZone()
     this.body.replaceChildren(...this.rows.map(row => this.line(row, false)))
     this.none.hidden = this.rows.length > 0
     this.tell()
@@ -112,6 +113,13 @@ export class Tail {
     if (value === null) cell.append(make("span", "unknown", key === "consumer" ? "no consumer" : "unknown"))
     else cell.append(this.board.name(key, row.tokens[key], value))
     return cell
+  }
+
+  /** Times without their zone are read in the reader's own. */
+  sayZone() {
+    const label = this.board.data.zoneLabel
+    setText(this.head.firstChild, `time (${label.split(", ").at(-1)})`)
+    this.head.firstChild.title = label
   }
 
   redrawTimes() { this.drawAll() }

@@ -60,7 +60,7 @@ export class Tops {
     setText(title, top.title)
     setText(count, top.distinct)
     count.title = `${top.distinct} different ones`
-    setText(rest, top.rows.length ? (top.rest ? `${top.rest} more in others` : "") : "none")
+    setText(rest, top.rows.length ? (top.rest ? `and ${top.rest} by others` : "") : "none")
     keyed(list, top.rows, row => row.token, row => this.createRow(top.dimension, row), (line, row) => this.updateRow(line, row))
   }
 

@@ -81,7 +81,7 @@ def week_figure(grid: WeekGrid, noun: str, zone_label: str) -> dict[str, Any]:
                 "hovertemplate": "%{customdata}<extra></extra>",
                 "hoverongaps": True,
                 "zmin": 0,
-                "zmax": max([*known, 1e-9]),
+                "zmax": max(known, default=0) or 1,
                 "colorscale": [[0, LOWEST], [1, HIGHEST]],
                 "xgap": 1,
                 "ygap": 1,

@@ -99,7 +99,7 @@ def show_events(
     ]
     is_mixed = any(row.kind != "rate-limiting" for row in rows) and not is_narrow
     columns = [
-        Column(f"Time ({frame.zone.label(frame.now_ms)})", TIME),
+        Column(f"Time ({frame.zone.label(frame.now_ms)})", TIME, hint=words.ARRIVAL_HINT),
         *([Column("Kind")] if is_mixed else []),
         Column("What", wide=True),
         *(Column(title, low=dimension == Dimension.ROUTE) for dimension, title, _ in places),

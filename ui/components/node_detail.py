@@ -22,12 +22,19 @@ from ui.safe_text import in_markdown
 MOST_STATES = 200
 
 
-def show_node(page: Frame, row: NodeRow, spans: Sequence[StateSpan]) -> None:
-    """Draw it. `spans` are its states in the page's window, oldest first, those of earlier ids first."""
+def show_node(page: Frame, row: NodeRow, spans: Sequence[StateSpan], name: str) -> None:
+    """Draw it.
+
+    Args:
+        page: The page.
+        row: The node.
+        spans: Its states in the page's window, oldest first, those of earlier ids first.
+        name: What tells it from others, which may be of the same host.
+    """
     state = NodeState(row.state)
     since = wording.duration(max(0, page.now_ms - row.since_ms))
     st.markdown(
-        f"#### {in_markdown(f'{row.name}: {words.STATES[state]} for {since}', 300)}  \n"
+        f"#### {in_markdown(f'{name}: {words.STATES[state]} for {since}', 300)}  \n"
         f"{in_markdown('; '.join(remarks(row, page.now_ms)) or row.reason, 600)}"
     )
     with st.container(horizontal=True, gap="medium"):
@@ -37,12 +44,12 @@ def show_node(page: Frame, row: NodeRow, spans: Sequence[StateSpan]) -> None:
             navigation.page_link("Its events", "events", events)
     show_chart(
         strip_figure(
-            [(row.name, blocks_of(spans, page.window))], shared_reader(page).markers(page.window), page.window
+            [(name, blocks_of(spans, page.window))], shared_reader(page).markers(page.window), page.window
         ),
         key=f"gw-strip-{row.node}",
         zone=page.zone,
         height=strip_height(1),
-        label=f"States of {row.name} over time",
+        label=f"States of {name} over time",
     )
     left, right = st.columns(2, gap="medium")
     with left:
@@ -57,7 +64,7 @@ def _show_feeds(page: Frame, row: NodeRow) -> None:
     columns = (
         Column("Feed"),
         Column("Last sign", COUNT, hint="Its age"),
-        Column("Silence means", wrap=True),
+        Column("Its silence", hint="When it means something"),
         Column("Trouble", wide=True, wrap=True),
     )
     rows = [

@@ -87,6 +87,8 @@ def opened(
         on_unreadable: Draws what can still be said when the database cannot be read.
     """
     state = current_state()
+    shown = title or navigation.entry(name).title
+    st.set_page_config(page_title=wording_frame.tab_title(shown))
     navigation.navigation_row(name, state)
     _sample_label(state)
     frame = _read(name, state, default_range or navigation.entry(name).default_range, ranges=ranges)

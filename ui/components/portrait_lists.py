@@ -74,7 +74,7 @@ def read_lists(frame: Frame, portrait: Portrait) -> Lists:
 
 
 def seen_at(at_ms: int, window: Window, zone: Zone) -> str:
-    """When somebody was last seen, no more precise than the totals that tell it: `2026-01-13 14 h`.
+    """When somebody was last seen, no more precise than the totals that tell it: `2026-01-13 14-15 h`.
 
     Long spans are answered from totals per hour or day, and those know the bucket alone.
     """
@@ -83,7 +83,8 @@ def seen_at(at_ms: int, window: Window, zone: Zone) -> str:
     if width_ms >= DAY_MS:
         return f"{zone.moment(at_ms):%Y-%m-%d}"
     if width_ms >= HOUR_MS:
-        return f"{zone.moment(at_ms):%Y-%m-%d %H} h"
+        hour = zone.moment(at_ms)
+        return f"{hour:%Y-%m-%d %H}-{(hour.hour + 1) % 24:02} h"
     return (
         f"{zone.moment(at_ms):%Y-%m-%d %H:%M}"
         if width_ms >= MINUTE_MS

@@ -175,9 +175,22 @@ def _measure_switch(measure: Measure) -> None:
 
 
 def show_shares(
-    frame: Frame, portrait: Portrait, dimension: Dimension, cells: Sequence[CellRow], *, key: str, title: str
+    frame: Frame,
+    portrait: Portrait,
+    dimension: Dimension,
+    cells: Sequence[CellRow],
+    *,
+    key: str,
+    title: str,
+    has_share: bool = True,
 ) -> None:
-    """A list of names with their share of the violations, or of the requests where there is none."""
+    """A list of names with their share of the violations, or of the requests where there is none.
+
+    `has_share` is False where the names are not parts of the one whose page it is.
+    """
+    if not cells:
+        st.caption(words.NONE_SEEN)
+        return
     is_refused = portrait.totals.violations > 0
     total = portrait.totals.violations if is_refused else portrait.totals.requests or 0
     columns = [
@@ -195,6 +208,8 @@ def show_shares(
     ]
     if not any(cell.probable for cell in cells[:MAX_LIST]):
         columns, rows = without_column(columns, rows, "Probable")
+    if not has_share:
+        columns, rows = without_column(columns, rows, "Share")
     show_table(columns, rows, key=key, label=f"{title} of {portrait.name}")
     if len(cells) > MAX_LIST:
         more = len(cells) - MAX_LIST
@@ -229,6 +244,9 @@ def _share_row(
 
 def show_places(frame: Frame, portrait: Portrait, lists: Lists) -> None:
     """Against what: services with their routes."""
+    if not lists.places:
+        st.caption(words.NONE_SEEN)
+        return
     is_refused = portrait.totals.violations > 0
     total = portrait.totals.violations if is_refused else portrait.totals.requests or 0
     columns = [

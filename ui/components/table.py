@@ -47,6 +47,8 @@ class Column:
     """Takes the room that is left."""
     low: bool = False
     """Left out where there is little room."""
+    spare: bool = False
+    """Left out already in a window of middle width: another column, or a click, says it too."""
     wrap: bool = False
     """Long text goes on in the next line instead of being cut."""
     sort: PageState | None = None
@@ -154,6 +156,7 @@ def _column_json(column: Column) -> dict[str, Any]:
         "hint": column.hint,
         "wide": column.wide,
         "low": column.low,
+        "spare": column.spare,
         "wrap": column.wrap,
         "sort": None if column.sort is None else navigation.here(column.sort),
         "sorted": column.is_sorted,

@@ -148,4 +148,12 @@ def _show_neighbours(page: Frame, portrait: Portrait, token: str) -> None:
         said = words.neighbours(network, len(others), len(refused), violations)
         st.caption(in_markdown(said, 300))
     if others:
-        show_shares(page, portrait, Dimension.IP, others, key="gw-neighbours", title="Address")
+        show_shares(
+            page,
+            portrait,
+            Dimension.IP,
+            others,
+            key="gw-neighbours",
+            title="Address",
+            has_share=network == token,
+        )

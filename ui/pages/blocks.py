@@ -18,7 +18,7 @@ from ui import change_reads, permits, store, wording
 from ui import wording_changes as words
 from ui.blocks_view import Standing, standing_of, would_have_refused
 from ui.change_reads import Reads
-from ui.components import links, page_frame, screens
+from ui.components import links, page_frame
 from ui.components.block_form import show_block_form
 from ui.components.numbers import Number, show_numbers
 from ui.components.page_frame import Frame
@@ -107,7 +107,7 @@ def _open_ones(page: Frame) -> list[Proposal]:
 def _show_on(page: Frame, rows: Sequence[BlockRow], standings: dict[str, Standing]) -> None:
     st.markdown("#### On")
     if not rows:
-        screens.show_quiet(page, "Nobody is blocked")
+        st.caption(words.NO_BLOCKS)
         return
     columns = (
         Column("State"),
@@ -212,7 +212,7 @@ def _show_ended(page: Frame, rows: Sequence[BlockRow]) -> None:
     st.markdown("#### Ended")
     shown = [row for row in rows if (row.block.ended_ms or row.block.asked_ms) >= page.window.from_ms]
     if not shown:
-        st.caption("None in this span.")
+        st.caption(words.no_block_ended(page.window, page.zone))
         return
     columns = (
         Column(f"Asked ({page.zone.label(page.now_ms)})", TIME),

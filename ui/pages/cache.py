@@ -35,7 +35,7 @@ from ui.components.portrait_lists import shared_reader, silences_in
 from ui.components.table import COUNT, TIME, Cell, Column, Row, show_table
 from ui.nodes_view import called, short, split
 from ui.safe_text import in_markdown
-from ui.state import set_state
+from ui.state import current_state, set_state
 from ui.unheard import heard_values, unheard_ms
 
 NODE_COLUMNS = 6
@@ -171,13 +171,7 @@ def _show_series(page: Frame, facts: Facts) -> None:
     by = _split_by(page)
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.markdown(f"#### Dropped keys per {wording.per(facts.series.bucket_ms)}", width="content")
-        for name, (_, label) in SPLITS.items():
-            st.button(
-                label,
-                key=f"gw-by-{name}",
-                type="primary" if name == by else "tertiary",
-                on_click=lambda name=name: set_state(page.state.with_own(by=[name])),
-            )
+        _split_switch(by)
     show_chart(
         kind_figure(facts.series, facts.markers, "dropped keys", page.now_ms, facts.names),
         key="gw-cache",
@@ -186,6 +180,25 @@ def _show_series(page: Frame, facts: Facts) -> None:
     )
     if facts.markers:
         st.caption(in_markdown(mark_key(facts.markers), 300))
+
+
+def _split_switch(by: str) -> None:
+    key = "gw-by"
+    st.session_state[key] = by
+
+    def pick() -> None:
+        picked = st.session_state[key]
+        set_state(current_state().with_own(by=[] if picked == "entity" else [picked]))
+
+    st.segmented_control(
+        "What the chart is split by",
+        list(SPLITS),
+        key=key,
+        on_change=pick,
+        format_func=lambda name: SPLITS[name][1],
+        required=True,
+        label_visibility="collapsed",
+    )
 
 
 def _show_storms(page: Frame, facts: Facts) -> None:
@@ -233,11 +246,11 @@ def _show_stories(page: Frame, facts: Facts, kept: Applicability) -> None:
         Column(f"Time ({page.zone.label(page.now_ms)})", TIME),
         Column("Change", wide=True, wrap=True),
         Column("By", low=True),
-        Column("Taken by", low=True),
+        Column("Taken by", spare=True),
         Column("Keys", COUNT, hint="Dropped because of it, on all nodes together"),
         Column("Seen by"),
-        Column("Slowest", COUNT, hint="Until the last node dropped its first key"),
-        *(Column(facts.names[row.node], hint=row.node) for row in shown_nodes),
+        Column("Slowest", COUNT, hint="Until the last node dropped its first key", spare=True),
+        *(Column(facts.names[row.node], hint=row.node, low=True) for row in shown_nodes),
     )
     rows = [_story_row(page, facts, one, shown_nodes) for one in facts.stories[:MOST_ROWS]]
     show_table(columns, rows, key="gw-stories", label="Changes and the nodes that saw them", height=420)
@@ -302,7 +315,7 @@ def _show_churn(page: Frame, facts: Facts) -> None:
         screens.show_quiet(page, "No key was dropped twice by one node")
         return
     columns = (
-        Column("Key", "code", wide=True),
+        Column("Key", "code", wide=True, wrap=True),
         Column("Times", COUNT, hint="On the node that dropped it most"),
         Column("A minute", COUNT, hint="Between its first and its last time"),
         Column("Nodes", COUNT),

@@ -93,7 +93,7 @@ def _show_numbers(page: Frame, reads: Reads, items: Sequence[ListedChange]) -> N
 
     show_numbers(
         [
-            Number("Changes", wording.count(len(items)), f"last {wording.ago(last, page.now_ms)}"),
+            Number("Changes", wording.count(len(items)), words.last_change(last, page.now_ms)),
             Number(
                 "Risky", wording.count(len(risky)), "▲ weaken a defence", href=href("changes", "risky"),
                 tone="critical" if risky else "",
@@ -106,7 +106,7 @@ def _show_numbers(page: Frame, reads: Reads, items: Sequence[ListedChange]) -> N
                 "Actor unknown", wording.count(len(unknown)), f"of {len(items):,}",
                 href=href("changes", "unknown"), tone="unknown" if unknown else "",
             ),
-            Number("Wait for approval", wording.count(len(waiting)), "", href=href("proposals")),
+            Number("Wait for approval", wording.count(len(waiting)), "proposals", href=href("proposals")),
             Number(
                 "Drift", wording.count(len(drifts)), "told by nobody", href=href("drift"),
                 tone="critical" if drifts else "",

@@ -21,12 +21,12 @@ from ui.components.portrait_lists import shared_reader
 from ui.components.processes import show_processes
 from ui.components.table import COUNT, TIME, Cell, Column, Row, show_table
 from ui.health_checks import (
-    PASSED,
     SEVERITIES,
     Checked,
     Problem,
     heard_of,
     named,
+    passed,
     source_state,
     verdict,
 )
@@ -103,7 +103,7 @@ def _show_verdict(checked: Checked, found: Sequence[Problem]) -> None:
             f"{in_markdown(problem.do, 300)}"
         )
     if not found:
-        st.caption("Checked: " + "; ".join(PASSED) + ".")
+        st.caption("Checked: " + "; ".join(passed(checked.feed)) + ".")
 
 
 def _show_numbers(page: Frame, checked: Checked) -> None:
@@ -113,9 +113,9 @@ def _show_numbers(page: Frame, checked: Checked) -> None:
         p99 = collector.commit_p99_ms
         numbers += [
             Number(
-                "Commit, 99 of 100",
-                wording.UNKNOWN if p99 is None else f"{p99:,.1f} ms",
-                "or faster" if p99 is not None else "none in the last minutes",
+                "Commits take",
+                wording.UNKNOWN if p99 is None else f"{p99:,.0f} ms" if p99 >= 10 else f"{p99:,.1f} ms",  # noqa: PLR2004
+                "or less, 99 of 100" if p99 is not None else "none in the last minutes",
                 tone="unknown" if p99 is None else "",
             ),
             Number(

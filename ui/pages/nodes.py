@@ -57,8 +57,9 @@ def render() -> None:
             return
         chosen = [row for row in known.rows if token is not None and token in {row.node, row.hostname}]
         if chosen:
+            names = called(known.rows)
             for row in chosen:
-                show_node(page, row, with_forebears(row, known.rows, spans))
+                show_node(page, row, with_forebears(row, known.rows, spans), names[row.node])
             return
         _show_all(page, known, spans, token)
 

@@ -35,7 +35,7 @@ LISTS = Lists(others=(), services=(), limits=(), places=(PLACE, PLACE))
         pytest.param(
             MIDNIGHT_MS + HOUR_MS,
             Window(MIDNIGHT_MS + HOUR_MS, MIDNIGHT_MS + 5 * HOUR_MS),
-            "2026-11-22 01 h",
+            "2026-11-22 01-02 h",
             id="told by an hour",
         ),
         pytest.param(
@@ -61,7 +61,7 @@ def test_when_somebody_was_seen_is_no_more_precise_than_what_tells_it(
 def test_it_is_told_in_the_shown_zone() -> None:
     window = Window(MIDNIGHT_MS + HOUR_MS, MIDNIGHT_MS + 5 * HOUR_MS)
 
-    assert seen_at(MIDNIGHT_MS + HOUR_MS, window, Zone("Asia/Tokyo")) == "2026-11-22 10 h"
+    assert seen_at(MIDNIGHT_MS + HOUR_MS, window, Zone("Asia/Tokyo")) == "2026-11-22 10-11 h"
 
 
 def test_places_are_asked_about_once_each() -> None:

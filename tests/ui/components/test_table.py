@@ -103,6 +103,11 @@ def test_what_a_browser_sends_is_checked(
     assert [state.query() for state in states] == ([] if changed is None else [changed])
 
 
+def test_the_browser_is_told_what_to_leave_out_first() -> None:
+    assert table._column_json(Column("A", spare=True))["spare"] is True
+    assert table._column_json(Column("A"))["spare"] is False
+
+
 def test_a_column_can_be_left_out() -> None:
     columns, rows = without_column(
         (Column("A"), Column("B", COUNT), Column("C")), [Row(("1", "2", "3"), href="?x=1")], "B"

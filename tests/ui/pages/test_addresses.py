@@ -14,7 +14,7 @@ from domain.events import PluginSeen
 from domain.filters import UNKNOWN_TOKEN, Dimension
 from domain.windows import DAY_MS, HOUR_MS
 from storage.rows import CellRow, EventPage, PairRow
-from tests.ui.drawn import has_part, part, said, texts_of
+from tests.ui.drawn import has_part, part, said, texts_of, titles_of
 from tests.ui.scripted_reader import (
     NO_FRESHNESS,
     NOW_MS,
@@ -145,6 +145,7 @@ def test_neighbours_that_do_the_same_are_told() -> None:
 
     assert "2 other addresses of 203.0.113.0/24 seen, 1 of them refused: 9 violations together." in said(page)
     assert texts_of(part(page, "table", "gw-neighbours"))[0][0] == "203.0.113.8"
+    assert "Share" not in titles_of(part(page, "table", "gw-neighbours"))
 
 
 def test_a_range_has_a_page_of_its_own_with_its_addresses() -> None:
@@ -157,6 +158,7 @@ def test_a_range_has_a_page_of_its_own_with_its_addresses() -> None:
     assert asked[1].values(Dimension.IP) == ("203.0.113.0/24",)
     assert "Its addresses" in said(page)
     assert len(part(page, "table", "gw-neighbours")["rows"]) == 3
+    assert "Share" in titles_of(part(page, "table", "gw-neighbours"))
 
 
 @pytest.mark.parametrize(

@@ -98,7 +98,9 @@ def test_nobody_blocked_is_quiet() -> None:
     page = run_page("blocks", READER)
 
     assert not page.exception
-    assert "Nobody is blocked" in said(page)
+    assert "Nobody is blocked now." in said(page)
+    assert "No block ended from " in said(page)
+    assert "feed" not in said(page)
 
 
 @pytest.mark.usefixtures("settings", "ana")

@@ -92,7 +92,7 @@ def test_the_numbers_tell_of_the_collector_and_the_store() -> None:
     shown = {number["label"]: (number["value"], number["note"]) for number in numbers}
 
     assert shown["Collector"] == ("● ok", "up 1 d, version 0.1.0")
-    assert shown["Commit, 99 of 100"] == ("4.2 ms", "or faster")
+    assert shown["Commits take"] == ("4.2 ms", "or less, 99 of 100")
     assert shown["Queue"] == ("0", "batches, of 64")
     assert shown["Events stored"][0] == "42"
     assert numbers[-2]["href"] == "/events?tab=gaps"
