@@ -15,7 +15,7 @@ from typing import Any
 
 from alerting.threads import AlertThreads
 from changes.thread import ChangeThread
-from collector import VERSION, copies, erasing, moving, replay, simulate, topology, trail
+from collector import VERSION, copies, erasing, moving, putting_back, replay, simulate, topology, trail
 from collector.admission import ConnectionCaps, most_connections
 from collector.arenas import share_one_arena
 from collector.bus.assembly import open_spool
@@ -53,6 +53,7 @@ def main(arguments: list[str]) -> int:
         "erase": erasing.erase_command,
         "copy": moving.copy_command,
         "topology": topology.topology_command,
+        "put-back": putting_back.put_back_command,
     }
     command = commands.get(arguments[0]) if arguments else None
     try:

@@ -32,6 +32,7 @@ other commands:
   python -m collector check --help     look for damage
   python -m collector copy --help      copy the file into a PostgreSQL database
   python -m collector topology --help  which processes there are, and what is not well
+  python -m collector put-back --help  give writers again what they laid aside
   python -m collector verify --help    whether the audit trail is as it was written
   python -m collector erase --help     erase all about one address or consumer
 """
@@ -88,6 +89,12 @@ Shows the processes of a deployment as they told about themselves in the last ho
 here, and the database, and says what keeps it from being able to lose a machine.
 """
 TOPOLOGY_MORE = "Exit status: 0 when all is well, 1 when something is not, 2 when it could not look.\n"
+PUT_BACK_HELP = """\
+Puts the messages that writers laid aside back on the bus, the oldest first: after an upgrade of the writers,
+or after what they died over is mended. Each event is stored once, however often it is put back; what still
+cannot be stored is laid aside again.
+"""
+PUT_BACK_MORE = "Exit status: 0 when all are on the bus again, 2 when they are not: run it again.\n"
 CHECK_HELP = """\
 Looks for damage while everything runs: the structure of the file, every index, and whether totals agree with
 each other. A file of 8 GB takes minutes.
@@ -263,6 +270,11 @@ def topology_parser() -> argparse.ArgumentParser:
     parser = _parser("python -m collector topology", TOPOLOGY_HELP, TOPOLOGY_MORE)
     _add_database(parser, "the database of the deployment")
     return parser
+
+
+def put_back_parser() -> argparse.ArgumentParser:
+    """Options of `python -m collector put-back`: none, the settings name the bus."""
+    return _parser("python -m collector put-back", PUT_BACK_HELP, PUT_BACK_MORE)
 
 
 def check_parser() -> argparse.ArgumentParser:

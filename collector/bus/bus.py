@@ -61,6 +61,13 @@ class Bus(Protocol):
     async def lay_aside(self, delivered: Delivered, why: str) -> None:
         """Nothing can be made of it: keep it where people find it, and give it out no more."""
 
+    async def put_back(self, most: int) -> int:
+        """Give out again up to `most` of those that were laid aside, the oldest first; returns how many.
+
+        Raises:
+            BusError: Not all of them; those that were are not among the dead any more.
+        """
+
     async def state(self) -> BusState:
         """How it is. Does not raise: what is wrong is in the answer."""
 

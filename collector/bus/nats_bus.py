@@ -26,17 +26,20 @@ import nats.js.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
-from nats.js.api import (
-    AckPolicy,
-    ConsumerConfig,
-    DiscardPolicy,
-    RetentionPolicy,
-    StorageType,
-    StreamConfig,
-    StreamInfo,
-)
+from nats.js.api import AckPolicy, ConsumerConfig, StreamInfo
 
 from collector.bus.bus import ACK_WAIT_S, Delivered
+from collector.bus.nats_streams import (
+    DEAD_STREAM,
+    DEAD_SUBJECT,
+    FAILURES,
+    PUBLISH_LIMIT_S,
+    RETRY_S,
+    STREAM,
+    SUBJECT_HEADER,
+    make_streams,
+    put_back,
+)
 from collector.bus.nats_sync import SyncCheck
 from collector.bus.parcels import SUBJECTS, Message
 from domain.errors import BusError, BusFull
@@ -44,25 +47,13 @@ from storage.batches import BusState
 
 log = logging.getLogger("gatewatch.bus")
 
-STREAM = "GATEWATCH"
-DEAD_STREAM = "GATEWATCH_DEAD"
-DEAD_SUBJECT = "gatewatch.dead"
 CONSUMER = "writers"
-PUBLISH_LIMIT_S = 2.0
-"""How long to wait for an acknowledgement. A stream without a leader takes up to 7 s to have one again."""
 ASK_LIMIT_S = 2.0
-SAME_NAME_S = 600.0
-"""A message that comes again under the same name within this time is not stored again by the stream."""
 MOST_MESSAGE_BYTES = 1_048_576
 """`max_payload` of a server that was not told otherwise."""
-MOST_DEAD_BYTES = 268_435_456
-RETRY_S = 0.5
 PROBE = "gatewatch.batches.probe"
 _FULL = frozenset((10077, 10047, 10023))
 """JetStream error codes: maximum bytes exceeded, insufficient storage, insufficient resources."""
-_REPLICAS = 3
-_FAILURES = (nats.errors.Error, OSError, ValueError)
-"""What a call of the client may end in: a socket that breaks under it, and an answer that is no JSON, too."""
 
 
 class NatsBus:
@@ -113,12 +104,12 @@ class NatsBus:
                 await self._connect(ended)
                 await ended.wait()
                 self._note("the connection was closed by the server")
-            except (*_FAILURES, BusError) as error:
+            except (*FAILURES, BusError) as error:
                 self._note(str(error) or type(error).__name__)
             self._js = self._pull = None
             client, self._client = self._client, None
             if client is not None and not client.is_closed:
-                with contextlib.suppress(*_FAILURES):
+                with contextlib.suppress(*FAILURES):
                     await client.close()
             await asyncio.sleep(RETRY_S)
 
@@ -144,61 +135,11 @@ class NatsBus:
             **self._options,
         )
         js = self._client.jetstream(timeout=ASK_LIMIT_S)
-        await self._make(js)
+        await make_streams(js, self._most_bytes, self._note)
         await self._sync.ask()
         self._js = js
         self._why_not = ""
         log.info("connected to the bus at %s", self.shown)
-
-    async def _make(self, js: JetStreamContext) -> None:
-        """Make the streams that are not there. One that is there keeps its settings."""
-        while True:
-            try:
-                if not await self._has(js, STREAM):
-                    await self._add(js, STREAM, f"{SUBJECTS}.*", self._most_bytes, RetentionPolicy.WORK_QUEUE)
-                if not await self._has(js, DEAD_STREAM):
-                    await self._add(js, DEAD_STREAM, DEAD_SUBJECT, MOST_DEAD_BYTES, RetentionPolicy.LIMITS)
-            except (nats.errors.TimeoutError, nats.js.errors.ServiceUnavailableError) as error:
-                # a cluster that has no leader yet
-                self._note(f"the streams cannot be made yet: {error}")
-                await asyncio.sleep(RETRY_S)
-            except nats.js.errors.BadRequestError as error:
-                if error.err_code == 10058:  # noqa: PLR2004 - another of us was faster, with other words
-                    return
-                raise
-            else:
-                return
-
-    async def _has(self, js: JetStreamContext, stream: str) -> bool:
-        try:
-            await js.stream_info(stream)
-        except nats.js.errors.NotFoundError:
-            return False
-        return True
-
-    async def _add(
-        self, js: JetStreamContext, name: str, subject: str, most_bytes: int, keep: RetentionPolicy
-    ) -> None:
-        config = StreamConfig(
-            name=name,
-            subjects=[subject],
-            retention=keep,
-            storage=StorageType.FILE,
-            discard=DiscardPolicy.NEW if keep is RetentionPolicy.WORK_QUEUE else DiscardPolicy.OLD,
-            max_bytes=most_bytes,
-            duplicate_window=SAME_NAME_S,
-            num_replicas=_REPLICAS,
-        )
-        try:
-            await js.add_stream(config)
-        except nats.js.errors.APIError as error:
-            if error.err_code not in {10074, 10005, 10052}:  # replicas > 1 need a cluster; too few nodes
-                raise
-            config.num_replicas = 1
-            await js.add_stream(config)
-            log.warning(
-                "the bus has fewer than three nodes: the stream %s is on one disk, and lost with it", name
-            )
 
     def _note(self, why: str) -> None:
         if not self._why_not:
@@ -239,7 +180,7 @@ class NatsBus:
         except nats.js.errors.APIError as error:
             kind = BusFull if error.err_code in _FULL else BusError
             raise kind(error.description or str(error)) from error
-        except _FAILURES as error:
+        except FAILURES as error:
             raise BusError(str(error) or type(error).__name__) from error
 
     async def newest(self, subject: str) -> bytes | None:
@@ -249,7 +190,7 @@ class NatsBus:
             found = await js.get_last_msg(STREAM, subject)
         except nats.js.errors.NotFoundError:
             return None
-        except _FAILURES as error:
+        except FAILURES as error:
             raise BusError(str(error) or type(error).__name__) from error
         return found.data or b""
 
@@ -274,7 +215,7 @@ class NatsBus:
             found = await self._pull.fetch(max(2, most), timeout=wait_s)
         except nats.errors.TimeoutError:
             return []
-        except _FAILURES as error:
+        except FAILURES as error:
             self._pull = None
             raise BusError(str(error) or type(error).__name__) from error
         return [Delivered(m.metadata.sequence.stream, m.data, m.metadata.num_delivered, m) for m in found]
@@ -297,20 +238,27 @@ class NatsBus:
         headers = {
             "Nats-Msg-Id": f"dead-{delivered.number}",
             "Gatewatch-Why": why.encode("ascii", "backslashreplace").decode()[:500].replace("\n", " "),
-            "Gatewatch-Subject": _message(delivered).subject,
+            SUBJECT_HEADER: _message(delivered).subject,
         }
         try:
             await js.publish(
                 DEAD_SUBJECT, delivered.body, timeout=PUBLISH_LIMIT_S, stream=DEAD_STREAM, headers=headers
             )
-        except _FAILURES as error:
+        except FAILURES as error:
             raise BusError(str(error) or type(error).__name__) from error
         await self._answer(_message(delivered).term())
+
+    async def put_back(self, most: int) -> int:
+        """Copy up to `most` of the dead to the stream again, the oldest first; they are dead no more."""
+        try:
+            return await put_back(self._connected(), most)
+        except FAILURES as error:
+            raise BusError(str(error) or type(error).__name__) from error
 
     async def _answer(self, answering: Any) -> None:
         try:
             await answering
-        except _FAILURES as error:
+        except FAILURES as error:
             raise BusError(str(error) or type(error).__name__) from error
 
     # ---- how it is
@@ -326,7 +274,7 @@ class NatsBus:
             info = await self._js.stream_info(STREAM)
             dead = await self._js.stream_info(DEAD_STREAM)
             taken = await self._consumer(self._js)
-        except _FAILURES as error:
+        except FAILURES as error:
             why = f"the stream does not answer: {error or type(error).__name__}"
             return BusState(url=self.shown, is_connected=True, problem=why, is_synced=self._sync.is_synced)
         await self._sync.ask()
@@ -365,7 +313,7 @@ class NatsBus:
             self._keeper.cancel()
             await asyncio.gather(self._keeper, return_exceptions=True)
         if self._client is not None and not self._client.is_closed:
-            with contextlib.suppress(*_FAILURES):
+            with contextlib.suppress(*FAILURES):
                 await self._client.close()
         await self._sync.stop()
 

@@ -20,7 +20,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from collector.bus.bus import ACK_WAIT_S, Delivered
-from collector.bus.parcels import Message
+from collector.bus.parcels import SUBJECTS, Message
 from domain.errors import BusError, BusFull
 from storage.batches import BusState
 
@@ -176,8 +176,22 @@ class RedisBus:
 
     async def lay_aside(self, delivered: Delivered, why: str) -> None:
         """Copy it to the stream of the dead, then forget it."""
-        await self._ask("XADD", DEAD, "*", "why", why[:500], "b", delivered.body)
+        found = await self._ask("XRANGE", STREAM, delivered.handle, delivered.handle)
+        subject = _fields(found[0])[b"s"] if found else f"{SUBJECTS}.again"
+        await self._ask("XADD", DEAD, "*", "why", why[:500], "b", delivered.body, "s", subject)
         await self.done(delivered)
+
+    async def put_back(self, most: int) -> int:
+        """Copy up to `most` of the dead to the stream again, the oldest first; they are dead no more.
+
+        Where the word that one is forgotten is lost, its copy comes again under the same name.
+        """
+        found = await self._ask("XRANGE", DEAD, "-", "+", "COUNT", most)
+        for entry in found:
+            subject, place = _fields(entry)[b"s"].decode(), entry[0].decode()
+            await self.publish(Message(subject, f"again-{place}", _body(entry)))
+            await self._ask("XDEL", DEAD, place)
+        return len(found)
 
     async def state(self) -> BusState:
         """From the stream and its group, and what the server says about its file and its replicas."""
@@ -228,9 +242,12 @@ def _delivered(entry: Any, deliveries: int) -> Delivered:
 
 def _body(entry: Any) -> bytes:
     """Of an entry of the stream: its place, then names and values in turn."""
-    fields = entry[1]
-    found: bytes = dict(zip(fields[::2], fields[1::2], strict=True))[b"b"]
-    return found
+    return _fields(entry)[b"b"]
+
+
+def _fields(entry: Any) -> dict[bytes, bytes]:
+    names_and_values = entry[1]
+    return dict(zip(names_and_values[::2], names_and_values[1::2], strict=True))
 
 
 def _facts(text: bytes) -> dict[str, str]:

@@ -168,6 +168,23 @@ async def test_what_is_laid_aside_is_kept_and_given_out_no_more(served: Served) 
         assert (await bus.state()).dead == 1
 
 
+async def test_what_is_laid_aside_can_be_put_back_where_it_was(served: Served) -> None:
+    async with opened(served.make) as bus:
+        for number in range(3):
+            await bus.publish(message(f"{number}", f"body {number}".encode()))
+        for delivered in await take(bus, 3):
+            await bus.lay_aside(delivered, "no message")
+        await until(lambda: empty(bus))
+
+        assert await bus.put_back(2) == 2
+        assert (await bus.state()).dead == 1
+        assert await bus.newest(SUBJECT) == b"body 1"
+        assert [(d.body, d.deliveries) for d in await take(bus, 2)] == [(b"body 0", 1), (b"body 1", 1)]
+        assert await bus.put_back(5) == 1
+        assert [d.body for d in await take(bus, 1)] == [b"body 2"]
+        assert ((await bus.state()).dead, await bus.put_back(5)) == (0, 0)
+
+
 async def test_what_was_acknowledged_is_there_after_the_server_was_killed(served: Served) -> None:
     async with opened(served.make) as bus:
         await bus.publish(message("1", b"first"))

@@ -32,6 +32,7 @@ class MemoryBus:
         self.free: deque[int] = deque()
         self.names: set[str] = set()
         self.dead: list[tuple[bytes, str]] = []
+        self._subjects_of_dead: list[str] = []
         self.kept = 0
         self.published: list[Message] = []
         self._next = 1
@@ -89,12 +90,25 @@ class MemoryBus:
     async def lay_aside(self, delivered: Delivered, why: str) -> None:
         """Keep it apart."""
         self._check()
+        held = self.held.pop(delivered.number)
         self.dead.append((delivered.body, why))
-        del self.held[delivered.number]
+        self._subjects_of_dead.append(held.message.subject)
+
+    async def put_back(self, most: int) -> int:
+        """Hold the oldest of the dead again."""
+        self._check()
+        done = min(most, len(self.dead))
+        for _ in range(done):
+            body, _why = self.dead[0]
+            await self.publish(Message(self._subjects_of_dead[0], f"again-{self._next}", body))
+            del self.dead[0], self._subjects_of_dead[0]
+        return done
 
     async def state(self) -> BusState:
         """How it is."""
-        return BusState(url="memory", is_connected=not self.is_away, waiting=len(self.free))
+        return BusState(
+            url="memory", is_connected=not self.is_away, waiting=len(self.free), dead=len(self.dead)
+        )
 
     async def stop(self) -> None:
         """Nothing to let go of."""

@@ -136,6 +136,24 @@ async def test_a_message_that_many_writers_died_over_is_laid_aside(tmp_path: Pat
     assert store.events == {}
 
 
+async def test_what_is_put_back_after_others_went_ahead_is_stored_once(tmp_path: Path) -> None:
+    bus = MemoryBus()
+    await bus.publish(message(1, 3))
+    await bus.publish(message(4, 6))
+    await bus.publish(message(7, 9))
+    bus.held[2].deliveries = MOST_DELIVERIES
+
+    async with running(bus, lambda: SqliteStore(tmp_path / "g.db", SETTINGS), tmp_path):
+        await until(lambda: not bus.held)
+        without = rows(tmp_path / "g.db", "SELECT count(*) FROM events")
+        assert await bus.put_back(9) == 1
+        await until(lambda: not bus.held)
+
+    assert without == [(6,)]
+    assert rows(tmp_path / "g.db", "SELECT count(*) FROM events") == [(9,)]
+    assert bus.dead == []
+
+
 async def test_a_writer_that_stops_gives_back_what_it_could_not_store(tmp_path: Path) -> None:
     bus = MemoryBus()
     store = MemoryStore()
