@@ -63,7 +63,8 @@ class Load:
         self._senders = senders
         self._stopped = threading.Event()
         self._acked_s = time.monotonic()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
+        # as a daemon, so that a test that fails before `stop` does not go on for ever
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
         self._thread.start()
 
     @property

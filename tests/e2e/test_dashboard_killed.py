@@ -60,6 +60,9 @@ def test_a_dashboard_killed_again_and_again_harms_no_collector_and_leaves_none(
         for page in pages:
             page.goto(first.url)
             page.locator(".gw-board").wait_for(timeout=30_000)
+        for page in pages:
+            # before it has heard anything it has no number that it could call old
+            page.locator(".strip .age").filter(has_text="ago").wait_for(timeout=30_000)
         (collector,) = collectors(database)
         kill(first)
         said_s, back_s = [], []
