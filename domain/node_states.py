@@ -323,6 +323,14 @@ NAMES_OF_FEEDS: Mapping[str, str] = {
 }
 
 
+def _spoken(age_s: int) -> str:
+    """An age in the unit that people would say it in: `60 s`, `22 min`, `3 h`, `9 d`."""
+    for length_s, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if age_s >= 2 * length_s:
+            return f"{age_s // length_s} {unit}"
+    return f"{age_s} s"
+
+
 def reason_of(feeds: Iterable[FeedMemory], finding: Finding, at_ms: int) -> str:
     """Why a node is in the state that this finding leads to, one phrase; ages are those at `at_ms`."""
     known = list(feeds)
@@ -342,6 +350,6 @@ def reason_of(feeds: Iterable[FeedMemory], finding: Finding, at_ms: int) -> str:
         return "not heard any more"
     last = max(heard, key=lambda feed: feed.last_ms or 0)
     age_s = max(0, at_ms - (last.last_ms or 0)) // 1000
-    text = f"last {NAMES_OF_FEEDS[last.feed]} {age_s} s ago"
+    text = f"last {NAMES_OF_FEEDS[last.feed]} {_spoken(age_s)} ago"
     problem = next((feed.problem for feed in heard if feed.problem), None)
     return f"{text}; {problem}" if problem and finding is not Finding.HEARD else text

@@ -95,7 +95,7 @@ def test_recommended_hooks_do_not_drop_repeats_and_are_signed() -> None:
 
 
 def test_commands_are_ones_that_the_collector_takes() -> None:
-    commands = [shlex.split(text)[3:] for text in SHELL if text.startswith("python -m collector")]
+    commands = [shlex.split(text)[3:] for text in SHELL if text.startswith(".venv/bin/python -m collector")]
 
     assert collector_parser().parse_args(commands[0]).admin_url == ["http://gw-1:8001", "http://gw-2:8001"]
     assert commands[1][0] == "doctor"

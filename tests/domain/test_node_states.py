@@ -240,6 +240,9 @@ def test_what_does_not_fit_is_said_in_words(
     ("feeds", "words"),
     [
         ([feed(Feed.HEARTBEAT, 34)], "last heartbeat 34 s ago"),
+        ([feed(Feed.HEARTBEAT, 119)], "last heartbeat 119 s ago"),
+        ([feed(Feed.HEARTBEAT, 1_317)], "last heartbeat 21 min ago"),
+        ([feed(Feed.HEARTBEAT, 9 * 86_400)], "last heartbeat 9 d ago"),
         (
             [
                 feed(Feed.HEARTBEAT, 34),
