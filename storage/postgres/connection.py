@@ -43,6 +43,9 @@ _CONNECTING = {
     "application_name": "gatewatch",
 }
 """What a URL may say otherwise. A server that vanished without a word is noticed after 10 s."""
+PREPARED = 500
+"""Statements that a connection keeps prepared. Pages ask some 200 different ones: of psycopg's 100 those of
+one page push out those of the next, to be parsed anew."""
 _VERSION = "PRAGMA user_version"
 
 
@@ -215,6 +218,7 @@ class PostgresConnection:
         found = psycopg.connect(
             psycopg.conninfo.make_conninfo(**options), autocommit=True, cursor_factory=psycopg.RawCursor
         )
+        found.prepared_max = PREPARED
         adapt(found)
         found.execute(self._session(), prepare=False)
         self.opened += 1

@@ -9,6 +9,9 @@ _TABLE = re.compile(r"\s*CREATE TABLE (\w+)\s*\((.*)\)\s*(?:STRICT)?(?:,\s*WITHO
 _TRIGGER = re.compile(
     r"CREATE TRIGGER (\w+) BEFORE (\w+) ON (\w+) BEGIN SELECT raise\(ABORT, '([^']*)'\); END"
 )
+_IN_ORDER = re.compile(r"(CREATE INDEX events_by_(?:consumer|ip) ON events \(\w+)\)")
+"""SQLite's indexes end with the number of the row, so that one name's events come newest first; ours say so:
+without it the newest hundred of a busy address were found by sorting all that it ever had."""
 _KEY = re.compile(r"(\w+) INTEGER PRIMARY KEY(?: AUTOINCREMENT)?")
 _WHOLE = re.compile(r"(\w+) INTEGER\b")
 
@@ -48,7 +51,7 @@ def to_postgres(statement: str) -> str:
     if trigger is not None:
         name, what, on, told = trigger.groups()
         return f"CREATE TRIGGER {name} BEFORE {what} ON {on} FOR EACH ROW EXECUTE FUNCTION refuse('{told}')"
-    return bare
+    return _IN_ORDER.sub(r"\1, seq)", bare)
 
 
 def _columns(table: str, text: str) -> str:

@@ -62,6 +62,7 @@ def read_activity(
             f" WHERE res = ? AND dim = ? AND bucket_s >= ? AND bucket_s < ? AND {condition}"
         )
         values += [span.res, dim, span.from_s, span.to_s, *bound]
+    # in the order that sums are in: PostgreSQL's own order of groups is none
     rows = (
         []
         if not parts
@@ -69,7 +70,7 @@ def read_activity(
             f"SELECT key, min(bucket_s), max(bucket_s),"
             f" max(CASE WHEN limited + probable > 0 THEN bucket_s ELSE {NEVER_S} END),"
             f" {', '.join(f'sum({name})' for name in MEASURES)}"
-            f" FROM ({' UNION ALL '.join(parts)}) GROUP BY key",
+            f" FROM ({' UNION ALL '.join(parts)}) GROUP BY key ORDER BY key",
             values,
         )
     )

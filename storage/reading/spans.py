@@ -52,9 +52,17 @@ class Kept(NamedTuple):
 
 def read_kept(snapshot: Snapshot) -> Kept:
     """What retention has left. Moments are moved to the next whole day, so that spans meet."""
+    return snapshot.once("kept", lambda: _read_kept(snapshot))
+
+
+def _read_kept(snapshot: Snapshot) -> Kept:
+    finer = range(len(RESOLUTIONS_MS) - 1)
+    names = [meta_kept_from(res) for res in finer]
+    marks = ", ".join("?" * len(names))
+    kept_from_s = dict(snapshot.rows(f"SELECT name, value FROM meta WHERE name IN ({marks})", names))
     found: list[int] = []
-    for res in reversed(range(len(RESOLUTIONS_MS) - 1)):
-        from_s = snapshot.value("SELECT value FROM meta WHERE name = ?", (meta_kept_from(res),))
+    for res in reversed(finer):
+        from_s = kept_from_s.get(meta_kept_from(res))
         # a finer resolution is of use only where the coarser ones inside its days are whole too
         found.append(max([ceil_ms((from_s or 0) * 1000, DAY_MS), *found[-1:]]))
     return Kept(tuple(reversed(found)))

@@ -98,11 +98,14 @@ def keys_of(snapshot: Snapshot, dim: Dim, token: str) -> tuple[int, ...]:
     if dim == Dim.IP and (found := address_range(token)) is not None:
         return _in_range(snapshot, *found)
     rows = snapshot.rows(
-        "SELECT key_id, is_name, same_as FROM keys WHERE dim = ? AND value = ?", (dim, token)
+        "SELECT key_id, is_name, same_as, 0 FROM keys WHERE dim = ?1 AND value = ?2"
+        " UNION ALL SELECT key_id, is_name, same_as, 1 FROM keys INDEXED BY keys_by_name"
+        " WHERE dim = ?1 AND name = ?2",
+        (dim, token),
     )
-    ids = [key for key, is_name, _ in rows if not is_name]
+    ids = [key for key, is_name, _, is_called in rows if not is_name and not is_called]
     if not ids:
-        ids = [same_as or key for key, _, same_as in rows] + _called(snapshot, dim, token)
+        ids = [same_as or key for key, _, same_as, _ in rows]
     if not ids and dim in ENTITY_TYPE_OF:
         ids = _once_called(snapshot, dim, token)
     return _with_joined(snapshot, ids)
@@ -137,14 +140,6 @@ def _numbered(snapshot: Snapshot, dim: Dim, digits: str) -> list[int]:
         return []
     rows = snapshot.rows(
         "SELECT coalesce(same_as, key_id) FROM keys WHERE key_id = ? AND dim = ?", (int(digits), dim)
-    )
-    return [key for (key,) in rows]
-
-
-def _called(snapshot: Snapshot, dim: Dim, name: str) -> list[int]:
-    rows = snapshot.rows(
-        "SELECT coalesce(same_as, key_id) FROM keys INDEXED BY keys_by_name WHERE dim = ? AND name = ?",
-        (dim, name),
     )
     return [key for (key,) in rows]
 

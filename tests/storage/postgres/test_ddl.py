@@ -33,6 +33,16 @@ def test_texts_are_compared_byte_by_byte_and_blobs_are_bytes() -> None:
     )
 
 
+def test_a_names_events_stand_in_the_order_of_their_arrival() -> None:
+    """SQLite's indexes end with the number of the row; PostgreSQL's hold what they say, and no more."""
+    assert to_postgres("CREATE INDEX events_by_ip ON events (ip) WHERE ip > 1") == (
+        "CREATE INDEX events_by_ip ON events (ip, seq) WHERE ip > 1"
+    )
+    assert (
+        to_postgres("CREATE INDEX combos_by_ip ON combos (ip)") == "CREATE INDEX combos_by_ip ON combos (ip)"
+    )
+
+
 def test_numbers_that_people_see_have_no_gaps() -> None:
     made = to_postgres("CREATE TABLE audit_trail (entry INTEGER PRIMARY KEY AUTOINCREMENT, a TEXT) STRICT")
 
