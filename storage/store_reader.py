@@ -27,7 +27,7 @@ from storage.reading.entries import read_entries
 from storage.reading.freshness import last_seq, read_freshness
 from storage.reading.health import Place
 from storage.reading.key_sums import KeySums
-from storage.reading.pairs import read_pairs, spread
+from storage.reading.pairs import read_pairs, read_spread, spread
 from storage.reading.plugins import read_plugins
 from storage.reading.restriction import read_restriction
 from storage.reading.series import read_past, read_series
@@ -152,8 +152,11 @@ class StoreReader:
             only = filters.only(of, tokens)
             wanted = spans(window, read_kept(snapshot))
             restriction = read_restriction(snapshot, only)
-            refused = read_entries(snapshot, wanted, restriction, (dim, DIM_OF[by]), (REFUSED,))
-            counts = spread(refused, dim, DIM_OF[by], merged)
+            if filters or restriction.is_impossible:
+                refused = read_entries(snapshot, wanted, restriction, (dim, DIM_OF[by]), (REFUSED,))
+                counts = spread(refused, dim, DIM_OF[by], merged)
+            else:
+                counts = read_spread(snapshot, wanted, dim, DIM_OF[by], restriction, merged)
             return {token: _most(counts, keys_of(snapshot, dim, token)) for token in tokens}
 
     def plugins(self) -> tuple[PluginSeen, ...]:

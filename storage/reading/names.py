@@ -48,7 +48,7 @@ def may_use_names(snapshot: Snapshot, dim: Dim, restriction: Restriction) -> boo
 
 def read_names(snapshot: Snapshot, spans: Sequence[Span], dim: Dim, merged: dict[int, int]) -> KeySums:
     """Everything that each name did in a window, those that did nothing left out."""
-    groups, bare = _groups(snapshot, spans)
+    groups, bare = groups_of(snapshot, spans)
     found: list[KeySums] = []
     if groups:
         found.append(
@@ -63,12 +63,13 @@ def read_names(snapshot: Snapshot, spans: Sequence[Span], dim: Dim, merged: dict
 
 def read_refused(snapshot: Snapshot, spans: Sequence[Span], dim: Dim, merged: dict[int, int]) -> IntArray:
     """The names that were refused anything in a window, in the order of their numbers."""
-    groups, bare = _groups(snapshot, spans)
-    found: list[IntArray] = []
-    for group in groups:
-        refused = group[0]
+    groups, bare = groups_of(snapshot, spans)
+
+    def remembered(refused: Sequence[PackPart]) -> IntArray:
         key = ("refused", dim, refused)
-        found.append(snapshot.remembered.get(key, lambda: _refused_of(snapshot, refused, dim)))  # noqa: B023
+        return snapshot.remembered.get(key, lambda: _refused_of(snapshot, refused, dim))
+
+    found = [remembered(refused) for refused, _ in groups]
     for start in range(0, len(bare), SPANS_AT_ONCE):
         some = bare[start : start + SPANS_AT_ONCE]
         rows = snapshot.rows(
@@ -81,7 +82,7 @@ def read_refused(snapshot: Snapshot, spans: Sequence[Span], dim: Dim, merged: di
     return grouped(merge(every, merged))[0]
 
 
-def _groups(snapshot: Snapshot, spans: Sequence[Span]) -> tuple[list[Group], list[Span]]:
+def groups_of(snapshot: Snapshot, spans: Sequence[Span]) -> tuple[list[Group], list[Span]]:
     """The packs that a window is made of, and the spans that are not packed."""
     groups: list[Group] = []
     bare: list[Span] = []
@@ -114,7 +115,7 @@ def _of_groups(snapshot: Snapshot, groups: Sequence[Group], dim: Dim) -> KeySums
 def _of_group(snapshot: Snapshot, group: Group, dim: Dim) -> KeySums:
     adding = Adding()
     for part, packs in zip((REFUSED, PASSED), group, strict=True):
-        for some in _batches(packs):
+        for some in batches(packs):
             names = (COLUMN_OF[dim], "outcome", "n", "bucket_s")
             adding.add(*(read_column(snapshot, some, part, name) for name in names))
     return adding.sums()
@@ -123,12 +124,12 @@ def _of_group(snapshot: Snapshot, group: Group, dim: Dim) -> KeySums:
 def _refused_of(snapshot: Snapshot, packs: Sequence[PackPart], dim: Dim) -> IntArray:
     names = [
         grouped(read_column(snapshot, some, REFUSED, COLUMN_OF[dim]))[0].astype(np.uint32)
-        for some in _batches(packs)
+        for some in batches(packs)
     ]
     return grouped(np.concatenate(names))[0].astype(np.uint32) if names else np.zeros(0, np.uint32)
 
 
-def _batches(packs: Sequence[PackPart]) -> Iterator[list[PackPart]]:
+def batches(packs: Sequence[PackPart]) -> Iterator[list[PackPart]]:
     """Packs in their order, few enough to be held at once."""
     some: list[PackPart] = []
     for pack in packs:

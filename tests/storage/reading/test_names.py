@@ -9,7 +9,7 @@ import pytest
 
 from domain.filters import Dimension, Filters
 from domain.windows import DAY_MS, HOUR_MS, Window
-from storage.reading import names, packed
+from storage.reading import names, packed, pairs
 from storage.reading.packed import PackPart
 from storage.reading.snapshot import Snapshot
 from storage.sqlite_reader import SqliteReader
@@ -79,6 +79,26 @@ def test_they_do_so_however_few_packs_are_held_at_once(path: Path, monkeypatch: 
     monkeypatch.setattr(names, "AT_ONCE", 1)
 
     assert _answers(path) == _from_entries(path)
+
+
+@pytest.mark.parametrize("marks", [0, 10**9])
+def test_spreads_of_packs_are_those_of_rows(path: Path, monkeypatch: pytest.MonkeyPatch, marks: int) -> None:
+    monkeypatch.setattr(pairs, "MOST_MARKS", marks)
+    reader = SqliteReader(path, 2_000)
+    everyone = Filters((), ((Dimension.CONSUMER, "nobody"),))  # leaves out nothing, and so reads entries
+
+    for window in WINDOWS:
+        for of, by, tokens in (
+            (Dimension.CONSUMER, Dimension.IP, ("acme", "bob", "eve")),
+            (Dimension.IP, Dimension.CONSUMER, ("10.0.0.1", "10.0.0.2", "10.0.1.8")),
+        ):
+            found = reader.spread(of, by, tokens, window, NO_FILTERS)
+            assert found == reader.spread(of, by, tokens, window, everyone)
+    assert reader.spread(Dimension.CONSUMER, Dimension.IP, ("acme", "eve"), WINDOWS[0], NO_FILTERS) == {
+        "acme": 7,
+        "eve": 0,
+    }
+    reader.close()
 
 
 def test_and_where_nothing_is_packed(path: Path) -> None:
