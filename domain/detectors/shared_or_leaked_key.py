@@ -98,14 +98,20 @@ def _is_untold(scene: Scene, track: Track, first: int) -> bool:
 def _are_many_alike(
     scene: Scene, values: Values, track: Track, providers: float, met: dict[Key, int]
 ) -> bool:
-    """Whether many other consumers met so many new providers of late; `met` keeps how many each one met."""
+    """Whether many other consumers met so many new providers of late; `met` keeps how many each one met.
+
+    One that is not told apart met nobody, as far as we know.
+    """
     left = max(LEAST_ALIKE, ALIKE * len(scene.ledger.consumers))
     for other in scene.ledger.consumers.values():
         if other is track or len(other.known) < providers:
             continue
+        first = _first(scene, values, other)
         if other.key not in met:
-            fresh, _ = _strangers(other, _first(scene, values, other))
+            fresh, _ = _strangers(other, first)
             met[other.key] = len({provider_of(a) for a in fresh})
+        if met[other.key] >= providers and _is_untold(scene, other, first):
+            met[other.key] = 0
         if met[other.key] >= providers:
             left -= 1
             if left <= 0:

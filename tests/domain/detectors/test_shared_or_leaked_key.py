@@ -149,6 +149,18 @@ def test_nothing_is_new_to_whom_the_store_did_not_tell_apart_before() -> None:
     assert stage.see("shared_or_leaked_key", 30) == []
 
 
+def test_consumers_that_are_not_told_apart_do_not_hide_one_that_is() -> None:
+    stage = Stage(began_s=-60)
+    for number in range(20):
+        stage.every(-60, 90, 9, consumer=f"app-{number}", ip=None)
+        for place in range(12):
+            stage.every(0, 30, 1, consumer=f"app-{number}", ip=f"{20 + place}.{number}.7.1")
+    stage.every(-60, 60, 3, consumer="exporter", ip="10.20.44.22")
+    leak(stage, STRANGERS)
+
+    assert [f.entity for f in stage.see("shared_or_leaked_key", 30)] == ["exporter"]
+
+
 def test_the_rest_of_a_network_is_of_the_same_provider_as_its_addresses() -> None:
     stage = Stage()
     stage.every(-840, 60, 3, consumer="exporter", ip="10.20.44.22")
