@@ -75,7 +75,7 @@ def refusal(act: Act, roles: Collection[Role], lists: Mapping[Role, Collection[s
     said = f"To {act} one has to be {' or '.join(able)}; your roles here: {mine}."
     if any(lists.get(role) for role in able):
         return f"{said} Settings say who is what."
-    named = " or ".join(f"`{role}s`" for role in able)
+    named = " or ".join(f"{role}s" for role in able)
     return f"{said} Nobody is yet: name people in the setting {named} (docs/serving.md)."
 
 

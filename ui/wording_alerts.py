@@ -61,6 +61,9 @@ SHAPES = {
     "over_threshold": "over the threshold",
 }
 EMPTY_QUEUE = "Nothing needs anybody"
+EMPTY_PAST = "No alert was open"
+SHADED = "Bars: violations. Shaded: this alert."
+SHADED_WITH_REQUESTS = "Bars: violations, and requests paler behind them. Shaded: this alert."
 NO_COLLECTOR = "The evaluation has not run on this database yet. It runs inside the collector."
 SAMPLE = "This is a recording: alerts can be looked at, and nothing can be decided."
 NOBODY = "Log in first: a decision needs a name."

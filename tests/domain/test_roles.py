@@ -58,7 +58,7 @@ def test_a_refusal_says_what_would_be_needed() -> None:
 def test_a_refusal_where_nobody_is_named_yet_says_which_setting_is_empty() -> None:
     assert refusal(Act.CONFIGURE, {Role.VIEWER}, LISTS) == (
         "To change rules, receivers and lists one has to be admin; your roles here: viewer."
-        " Nobody is yet: name people in the setting `admins` (docs/serving.md)."
+        " Nobody is yet: name people in the setting admins (docs/serving.md)."
     )
 
 

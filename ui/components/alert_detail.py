@@ -219,7 +219,8 @@ def _show_chart(frame: Frame, incident: Incident, around: Window, markers: Seque
         height=230,
     )
     key = mark_key(markers)
-    st.caption(f"Shaded: this alert. {key}" if key else "Shaded: this alert.")
+    shown = words.SHADED_WITH_REQUESTS if series.requests and any(series.requests) else words.SHADED
+    st.caption(f"{shown} {key}" if key else shown)
 
 
 def _show_links(frame: Frame, incident: Incident, around: Window) -> None:

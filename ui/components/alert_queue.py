@@ -49,7 +49,7 @@ def show_queue(frame: Frame, rows: Sequence[StoredIncident], chosen: int | None,
     """Draw the queue; a click on a row chooses it."""
     if not rows:
         if view in {OPEN, PAST}:
-            screens.show_quiet(frame, words.EMPTY_QUEUE)
+            screens.show_quiet(frame, words.EMPTY_QUEUE if view == OPEN else words.EMPTY_PAST)
         else:
             st.caption("Nothing here.")
         return

@@ -255,3 +255,18 @@ def test_an_empty_queue_says_now_and_no_span() -> None:
     page = run_page("alerts", READER, OLD_SPAN)
 
     assert "Nothing needs anybody now" in "\n".join(box.value for box in page.success)
+
+
+@pytest.mark.usefixtures("settings", "ana")
+def test_a_span_without_alerts_is_told_of_that_span() -> None:
+    page = run_page("alerts", READER, OLD_SPAN + "&show=past")
+
+    told = "\n".join(box.value for box in (*page.success, *page.info))
+    assert "No alert was open from 2020" in told.replace("\\", "")
+
+
+@pytest.mark.usefixtures("filled", "ana")
+def test_the_chart_says_what_its_bars_are() -> None:
+    page = run_page("alerts", READER, "of=2")
+
+    assert "Bars: violations, and requests paler behind them. Shaded: this alert." in said(page)
