@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import random
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -101,10 +102,11 @@ class Senders:
         self._clients[source] = client
         running = asyncio.create_task(client.run())
         pace = None if self._rate is None else len(self._shares) / self._rate
-        for number in share:
+        since = time.monotonic()
+        for done, number in enumerate(share, 1):
             await client.put(self._make(number))
-            if pace is not None and not number % 50:
-                await asyncio.sleep(50 * pace)
+            if pace is not None and not done % 50:
+                await asyncio.sleep(max(0.0, since + done * pace - time.monotonic()))
         await client.drained()
         running.cancel()
         with contextlib.suppress(asyncio.CancelledError):

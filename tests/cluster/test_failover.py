@@ -34,6 +34,9 @@ from tests.storage.filling import rows
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(580)]
 EVENTS = int(os.environ.get("GATEWATCH_TEST_EVENTS", "100000"))  # noqa: TID251 - tests are their own root
 AGAIN = EVENTS // 10
+BURST = int(0.4 * EVENTS)
+RATE = 1_600
+"""Events a second: a burst is told of when it is over, so there has to be something after it."""
 QUIET_S = 20
 
 
@@ -64,10 +67,10 @@ class Made:
         self.events: dict[int, dict[str, Any]] = {}
 
     def __call__(self, number: int) -> dict[str, Any]:
-        """Event number n, as of now the first time; one consumer has a quarter of all."""
+        """Event number n, as of now the first time; one consumer has a quarter of the first ones."""
         if number not in self.events:
             event = refusal_of(number) | {"at_ms": time.time_ns() // 1_000_000}
-            if not number % 4:
+            if number < BURST and not number % 4:
                 event |= {"consumer": "acme-mobile"}
             self.events[number] = event
         return self.events[number]
@@ -131,7 +134,7 @@ def run(folder: Path, bus: Cluster, store: Pair, made: Made) -> None:
     writers = [role(folder, bus, store, f"writer-{n}", "writer") for n in (1, 2)]
     with running(*takers, *writers):
         since = time.monotonic()
-        senders = Senders([taker.url for taker in takers], EVENTS, again=AGAIN, make=made)
+        senders = Senders([taker.url for taker in takers], EVENTS, again=AGAIN, make=made, rate=RATE)
         kill_in_turn(bus, store, writers, senders)
         senders.wait(300)
         acked_s = time.monotonic() - since
