@@ -131,7 +131,7 @@ def sentences(radius: Radius, shown: str) -> tuple[str, ...]:
         found.append(f"no request of {shown} was seen in the last 24 hours")
     else:
         share = radius.share_of_good
-        part = "" if share is None else f" ({share:.1%} of all good traffic)"
+        part = "" if share is None else f" ({100 * share:.1f} % of all good traffic)"
         found.append(
             f"it would have stopped {prefix}{radius.requests:,} requests in the last 24 hours:"
             f" {radius.good:,} good ones{part}, {radius.violations:,} that limits refused"

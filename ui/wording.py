@@ -91,9 +91,14 @@ def size(number: int | None) -> str:
 
 
 def span(length_ms: int) -> str:
-    """A length in the largest unit that leaves no rest: `15 min`, `24 h`, `90 s`. For windows and buckets."""
+    """A length in the largest unit that leaves no rest: `15 min`, `24 h`, `90 s`. For windows and buckets.
+
+    Whole hours beyond two days are `9 d 20 h`: nobody reads 236 h.
+    """
     if length_ms == DAY_MS:
         return "24 h"
+    if length_ms > 2 * DAY_MS and length_ms % DAY_MS and not length_ms % HOUR_MS:
+        return duration(length_ms)
     for unit_ms, unit in ((DAY_MS, "d"), (HOUR_MS, "h"), (MINUTE_MS, "min")):
         if length_ms >= unit_ms and length_ms % unit_ms == 0:
             return f"{length_ms // unit_ms} {unit}"

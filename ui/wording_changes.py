@@ -38,6 +38,10 @@ OUTCOMES = {
     Outcome.CANNOT_HAVE: ("✓ cannot move refusals", ""),
     Outcome.CANNOT_TELL: ("? cannot tell", "unknown"),
 }
+NO_ADMIN_API = (
+    "Kong's configuration is not read, so whether it is as events told is not known. Set `admin_url` to the "
+    "Admin API of each node; docs/connect-kong.md shows how."
+)
 NO_BLOCKS = "Nobody is blocked now. What a block does, and whether it works, is shown here while it is on."
 
 

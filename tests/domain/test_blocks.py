@@ -181,7 +181,7 @@ def test_one_client_has_no_warning_of_others() -> None:
     told = sentences(radius(counted("acme", 500, 480)), "203.0.113.7")
 
     assert told[0] == (
-        "it would have stopped 500 requests in the last 24 hours: 20 good ones (2.0% of all good traffic),"
+        "it would have stopped 500 requests in the last 24 hours: 20 good ones (2.0 % of all good traffic),"
         " 480 that limits refused"
     )
 

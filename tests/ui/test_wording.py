@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from domain.filters import OTHER_TOKEN, UNKNOWN_TOKEN, Dimension, Filters
-from domain.windows import DAY_MS, HOUR_MS, MINUTE_MS, Window
+from domain.windows import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Window
 from ui import wording
 from ui.zones import UTC, Zone
 
@@ -57,6 +57,21 @@ def test_a_share_is_as_precise_as_it_deserves(part: int | None, whole: int | Non
 )
 def test_bytes_have_the_unit_that_suits_them(number: int | None, expected: str) -> None:
     assert wording.size(number) == expected
+
+
+@pytest.mark.parametrize(
+    ("length_ms", "expected"),
+    [
+        (90 * SECOND_MS, "90 s"),
+        (15 * MINUTE_MS, "15 min"),
+        (DAY_MS, "24 h"),
+        (36 * HOUR_MS, "36 h"),
+        (7 * DAY_MS, "7 d"),
+        (236 * HOUR_MS, "9 d 20 h"),
+    ],
+)
+def test_a_span_is_said_without_a_rest(length_ms: int, expected: str) -> None:
+    assert wording.span(length_ms) == expected
 
 
 @pytest.mark.parametrize(

@@ -108,8 +108,9 @@ def _show_numbers(page: Frame, reads: Reads, items: Sequence[ListedChange]) -> N
             ),
             Number("Wait for approval", wording.count(len(waiting)), "proposals", href=href("proposals")),
             Number(
-                "Drift", wording.count(len(drifts)), "told by nobody", href=href("drift"),
-                tone="critical" if drifts else "",
+                "Drift", wording.count(len(drifts) if drifts or _can_compare() else None),
+                "told by nobody" if drifts or _can_compare() else "Kong is not asked", href=href("drift"),
+                tone="critical" if drifts else "" if _can_compare() else "unknown",
             ),
         ],
         key="gw-numbers",
@@ -252,10 +253,15 @@ def _show_log(page: Frame, entries: Sequence[LogEntry]) -> None:
     show_table(columns, rows, key="gw-log", label="Log of decisions", height=360)
 
 
+def _can_compare() -> bool:
+    """Whether anybody reads Kong's configuration, so that no drift means none."""
+    return bool(change_reads.settings().change_url or change_reads.settings().admin_url)
+
+
 def _show_drift(page: Frame, reads: Reads) -> None:
     st.markdown("#### What is otherwise in Kong than events told")
-    if not change_reads.settings().change_url and not change_reads.settings().admin_url:
-        st.info("No Admin API is set, so Kong's configuration cannot be read.", icon=":material/link_off:")
+    if not _can_compare():
+        st.info(words.NO_ADMIN_API, icon=":material/link_off:")
         return
     drifts = reads.changes.drifts(page.window)
     if not drifts:

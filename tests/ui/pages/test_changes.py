@@ -122,6 +122,26 @@ def test_no_change_is_quiet_and_says_that_we_could_see() -> None:
     assert "No change of Kong's configuration" in said(page)
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [({}, ("unknown", "Kong is not asked")), ({"admin_url": "http://kong:8001"}, ("0", "told by nobody"))],
+    ids=["nobody reads Kong", "Kong is read"],
+)
+def test_no_drift_is_only_none_where_somebody_reads_kongs_configuration(
+    tmp_path: Path, given: dict[str, str], expected: tuple[str, str]
+) -> None:
+    made = load_settings({"database": str(tmp_path / "g.db"), **given}, {})
+    make_blank(Path(made.database))
+    with change_reads.using(made), alert_reads.using(made):
+        page = run_page("changes", READER)
+        drift = run_page("changes", READER, "view=drift")
+
+    numbers = {n["label"]: (n["value"], n["note"]) for n in part(page, "numbers", "gw-numbers")["numbers"]}
+    assert numbers["Drift"] == expected
+    assert numbers["Changes"] == ("0", "none seen in this span")
+    assert ("admin_url" in said(drift)) == (not given)
+
+
 def test_a_change_is_a_row_with_its_risk_its_actor_and_what_followed(settings: Settings) -> None:
     raised(settings)
 
