@@ -16,7 +16,7 @@ SHARE = "Share"
 SHARE_HELP = "This address shows the same to anyone who can reach this dashboard."
 SHARE_PINNED = "With the span as it is now (does not move with time)"
 SHARE_MOVING = "With a span that moves with time"
-SEARCH_HINT = "Name, address, range such as 203.0.113.0/24, or id"
+SEARCH_HINT = "Name, address, range or id"
 NOTHING_FOUND = "Nothing known matches. It can be filtered by all the same."
 
 

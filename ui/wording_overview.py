@@ -10,7 +10,7 @@ from ui import wording as words
 
 SEARCH_HINT = {
     Dimension.CONSUMER: "Name, former name or id",
-    Dimension.IP: "Address, its beginning, or a range such as 203.0.113.0/24",
+    Dimension.IP: "Address, its beginning, or a range",
 }
 SORTS = {
     "violations": "Violations",
