@@ -234,6 +234,7 @@ class PostgresConnection:
             "statement_timeout": self._deadline_ms or 0,
             "default_transaction_read_only": "on" if self._is_reader else "off",
             "jit": "off",  # no question is so long that compiling it pays
+            "max_parallel_workers_per_gather": 0,  # nor that starting a helper does: 86 ms with, 44 without
         }
         return "; ".join(f"SET {name} TO {value}" for name, value in limits.items()).encode("utf-8")
 
