@@ -74,8 +74,13 @@ def change(now: float | None, before: float | None, length_ms: int) -> tuple[str
     return direction, f"{sign}{abs(factor - 1) * 100:.0f} % {against}"
 
 
-def screen_sentence(screen: Screen, feed: Feed, unfiltered: int | None, length_ms: int) -> str:
-    """What a screen that is not the normal one says; empty for the normal one."""
+def screen_sentence(
+    screen: Screen, feed: Feed, unfiltered: int | None, length_ms: int, heard_from_ms: int | None = None
+) -> str:
+    """What a screen that is not the normal one says; empty for the normal one.
+
+    `heard_from_ms` is when the first thing ever was heard, where that is later than the span's begin.
+    """
     why = feed.detail or CAUSES[feed.cause]
     since = "" if feed.as_of_ms is None else f"since {{at:{feed.as_of_ms}}} ({{ago:{feed.as_of_ms}}})"
     as_of = "" if feed.as_of_ms is None else f" What is shown is as of {{at:{feed.as_of_ms}}}."
@@ -87,6 +92,8 @@ def screen_sentence(screen: Screen, feed: Feed, unfiltered: int | None, length_m
         return "No violation is known of this span, but nothing was heard in all or some of it."
     if screen == Screen.QUIET:
         heard = "" if feed.as_of_ms is None else f" Last sign of life {{ago:{feed.as_of_ms}}}."
+        if heard_from_ms is not None:
+            return f"No violations since {{at:{heard_from_ms}}}; nothing had been heard before.{heard}"
         return f"No violations in {span(length_ms)}.{heard}"
     return ""
 

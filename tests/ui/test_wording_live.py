@@ -52,6 +52,16 @@ def test_every_screen_but_the_normal_one_says_something_of_its_own() -> None:
     assert said[Screen.QUIET] == "No violations in 15 min. Last sign of life {ago:1000}."
 
 
+def test_quiet_goes_back_no_further_than_anything_was_heard() -> None:
+    live = feed(FeedState.LIVE)
+
+    said = words.screen_sentence(Screen.QUIET, live, None, SPAN_MS, heard_from_ms=900)
+
+    assert (
+        said == "No violations since {at:900}; nothing had been heard before. Last sign of life {ago:1000}."
+    )
+
+
 def test_the_collectors_own_reason_goes_before_ours() -> None:
     full = feed(FeedState.STALE, Cause.CANNOT_STORE, "the disk is full")
 

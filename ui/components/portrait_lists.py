@@ -59,7 +59,7 @@ def last_heard_ms(frame: Frame) -> int | None:
 
 def is_none_known(frame: Frame, window: Window) -> bool:
     """Whether none seen in the window is none."""
-    return not silences_in(frame, window) if frame.is_past else frame.feed.is_trusted
+    return not silences_in(frame, window) and (frame.is_past or frame.feed.is_trusted)
 
 
 def read_lists(frame: Frame, portrait: Portrait) -> Lists:

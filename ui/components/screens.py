@@ -57,7 +57,7 @@ def show_quiet(frame: Frame, what: str) -> None:
             in_markdown(f"{what} {span}, as far as we know: nothing was heard then.", 400),
             icon=":material/help:",
         )
-    elif frame.is_past and silent_ms:
+    elif silent_ms and (frame.is_past or frame.feed.is_trusted):
         unheard = wording.duration(silent_ms)
         said = f"{what} {span}, as far as we know: nothing was heard in {unheard} of it."
         st.info(in_markdown(said, 400), icon=":material/help:")

@@ -54,12 +54,18 @@ def _collector_state(collector: CollectorStatus | None, *, is_heard: bool) -> st
 
 
 def screen_json(
-    screen: Screen, feed: Feed, filters: Filters, unfiltered: int | None, length_ms: int, http: str
+    screen: Screen,
+    feed: Feed,
+    filters: Filters,
+    unfiltered: int | None,
+    length_ms: int,
+    http: str,
+    heard_from_ms: int | None,
 ) -> dict[str, Any]:
     """What to show instead of, or above, the numbers."""
     found: dict[str, Any] = {
         "kind": str(screen),
-        "sentence": words.screen_sentence(screen, feed, unfiltered, length_ms),
+        "sentence": words.screen_sentence(screen, feed, unfiltered, length_ms, heard_from_ms),
     }
     if screen == Screen.FILTERED:
         found["remove"] = [

@@ -14,7 +14,14 @@ from storage.batches import Gap
 from storage.rows import EventDetail, EventPage, QuarantineRow
 from tests.ui.drawn import has_part, part, said, texts_of, titles_of
 from tests.ui.event_rows import event_row
-from tests.ui.scripted_reader import NO_FRESHNESS, NOW_MS, ScriptedReader, live_freshness, run_page
+from tests.ui.scripted_reader import (
+    NO_FRESHNESS,
+    NOW_MS,
+    ScriptedReader,
+    live_freshness,
+    run_page,
+    source_state,
+)
 from ui import store
 
 CHANGE = event_row(
@@ -178,6 +185,16 @@ def test_nothing_to_show_has_its_reason(query: str, counts: tuple[Any, ...], wor
 
     assert words in said(page)
     assert not has_part(page, "table", "gw-events")
+
+
+def test_quiet_since_a_minute_is_not_quiet_for_an_hour() -> None:
+    nothing = EventPage(rows=(), next_seq=None, total=0)
+    fresh = live_freshness(sources=(source_state(first_received_ms=NOW_MS - 60_000),))
+
+    page = run(events=nothing, kind_counts=(), freshness=fresh)
+
+    assert "as far as we know: nothing was heard in 59 min of it" in said(page)
+    assert not page.success
 
 
 def test_what_could_not_be_read_is_listed_with_its_reason_and_shown_whole() -> None:
