@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -109,18 +110,28 @@ def limits_of(plugin: PluginSeen) -> list[Limit]:
 
 def _windows(config: Mapping[str, Any], prefix: str) -> Iterator[Limit]:
     for name, window_s in WINDOWS_S.items():
-        value = config.get(name)
-        if isinstance(value, int | float):
-            yield Limit(name=prefix + name, value=int(value), window_s=window_s)
+        value = _bound(config.get(name))
+        if value is not None:
+            yield Limit(name=prefix + name, value=value, window_s=window_s)
 
 
 def _paired(values: Any, sizes: Any) -> Iterator[Limit]:
     if not (isinstance(values, list) and isinstance(sizes, list)):
         return
     for value, size in zip(values, sizes, strict=False):
-        window_s = window_seconds(size)
-        if window_s is not None and isinstance(value, int | float):
-            yield Limit(name=window_name(window_s), value=int(value), window_s=window_s)
+        window_s, bound = window_seconds(size), _bound(value)
+        if window_s is not None and bound is not None:
+            yield Limit(name=window_name(window_s), value=bound, window_s=window_s)
+
+
+def _bound(value: Any) -> int | None:
+    """The whole requests a configured number lets through; None where it is no finite number.
+
+    Not every reader of JSON refuses `Infinity` and `NaN`, and `True` would count as one request.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return int(value)
 
 
 def text_in(headers: Mapping[str, Any], name: str) -> str:

@@ -134,6 +134,9 @@ def test_enterprise_pairs_limits_with_window_sizes(name: str) -> None:
         ("key-auth", {"minute": 5}),
         ("response-ratelimiting", {"limits": []}),
         ("rate-limiting-advanced", {"limit": 5, "window_size": [60]}),
+        ("rate-limiting", {"minute": True}),
+        ("rate-limiting", {"minute": float("inf"), "hour": float("nan")}),
+        ("rate-limiting-advanced", {"limit": [True, float("inf")], "window_size": [60, 60]}),
         ("rate-limiting-advanced", {"limit": ["x"], "window_size": ["fortnight"]}),
     ],
 )
