@@ -10,6 +10,7 @@ from, nothing is new to it.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 
 from domain.detectors.detector import Detector, Values, number
 from domain.detectors.findings import EntityType, Finding, Severity
@@ -29,6 +30,8 @@ UNTOLD = 0.2
 """With so many of its earlier requests from addresses that were not told apart, what is new is not known."""
 ALIKE, LEAST_ALIKE = 0.1, 2
 """So many of all consumers, and so many of them, met half as many new providers: the fleet is like that."""
+MOST_ASKED = 100
+"""So many of the others stand for all of them: asking 2,000 took half a second."""
 GUESSING_UNAUTHORIZED = 0.3
 """An address where so many requests fail to log in guesses credentials: that is another detector's find."""
 
@@ -102,8 +105,10 @@ def _are_many_alike(
 
     One that is not told apart met nobody, as far as we know.
     """
-    left = max(LEAST_ALIKE, ALIKE * len(scene.ledger.consumers))
-    for other in scene.ledger.consumers.values():
+    consumers = scene.ledger.consumers
+    step = -(-len(consumers) // MOST_ASKED)
+    left = max(LEAST_ALIKE, ALIKE * len(consumers) / step)
+    for other in islice(consumers.values(), 0, None, step):
         if other is track or len(other.known) < providers:
             continue
         first = _first(scene, values, other)
