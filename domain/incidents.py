@@ -32,10 +32,6 @@ class State(StrEnum):
     RESOLVED = "resolved"
 
 
-LIVE_STATES = (State.OPEN, State.ACKNOWLEDGED, State.SILENCED, State.UNKNOWN)
-"""States of an incident that is not over."""
-
-
 class Act(StrEnum):
     """What moves an incident."""
 

@@ -13,8 +13,6 @@ from typing import Any
 
 import msgspec
 
-from domain.redaction import is_secret_name
-
 BOOKKEEPING = frozenset({"created_at", "updated_at", "ws_id", "cache_key", "$refs", "ttl"})
 """Fields that say nothing about what an entity does."""
 NEVER_SENT = frozenset({"updated_at", "ws_id", "cache_key", "$refs", "ttl"})
@@ -197,8 +195,3 @@ def masked_paths(value: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]
     if isinstance(value, list):
         return [found for n, v in enumerate(value) for found in masked_paths(v, (*path, str(n)))]
     return [path] if is_mask(value) else []
-
-
-def holds_secret(path: tuple[str, ...]) -> bool:
-    """True when the field at a path is a secret by its name."""
-    return any(is_secret_name(part) for part in path if not part.isdigit())

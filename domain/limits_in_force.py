@@ -12,8 +12,6 @@ from domain.windows import Window
 
 SETTLED_MS = 1_000
 """Every worker of a node reports a change, with the state before and after it: what lasts is what counts."""
-COUNTED_BY_SELF = frozenset({"consumer", "credential"})
-"""`limit_by` values for which a consumer has a counter of its own (one per key for `credential`)."""
 
 Pair = tuple[str | None, str | None]
 """(service id, route id) of requests."""

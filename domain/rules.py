@@ -87,16 +87,6 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.severity
 
 
-class RuleVersion(msgspec.Struct, frozen=True, kw_only=True):
-    """A rule as somebody left it."""
-
-    rule: Rule
-    version: int
-    at_ms: int
-    author: str
-    note: str = ""
-
-
 def _is_same(who: Who, finding: Finding) -> bool:
     if who.entity_type != finding.entity_type:
         return False

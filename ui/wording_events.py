@@ -21,7 +21,6 @@ ARRIVAL_HINT = (
     "sender held back and sent late stands where it came in."
 )
 
-NO_EVENTS = "No event of any kind was stored in this span."
 QUARANTINE_HELP = (
     "What could not be read, with the reason. It was acknowledged, so that the sender goes on; nothing of it "
     "is in any count."

@@ -8,7 +8,6 @@ import uuid
 SPACE = uuid.UUID("6f5a1d0e-9c1b-4b7e-8a56-2f0c5a8f7d11")
 """Names become ids in this space, so that entities keep theirs from run to run."""
 VERSION = "3.9.1"
-KEY_AUTH = "key-auth"
 
 
 def id_of(kind: str, name: str) -> str:
@@ -84,11 +83,6 @@ VISITORS = tuple(f"198.51.100.{n}" for n in range(100, 180))
 """Addresses of those who send no key."""
 UPSTREAM_TARGETS = (("orders-pool", "192.0.2.101:8080"), ("catalog-pool", "192.0.2.111:8080"))
 PEOPLE = ("ana", "ben", "chidi")
-
-
-def route_named(name: str) -> Route:
-    """A route by its name; KeyError when there is none."""
-    return {route.name: route for route in ROUTES}[name]
 
 
 def consumer_named(name: str) -> Consumer:

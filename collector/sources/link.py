@@ -28,7 +28,7 @@ MOST_FRAGMENTS = 4_096
 library's own cap holds in `recv()` only, not in `recv_streaming()`."""
 TOO_BIG = 1009
 PING_EVERY_S = 20.0
-PONG_LIMIT_S = 20.0
+"""A ping that is not answered when the next is due ends the connection."""
 SEND_LIMIT_S = 30.0
 ENOUGH_ITEMS = 50
 """Batches with as many are handed on as they come."""

@@ -10,7 +10,7 @@ import msgspec
 
 from domain.changes import Change
 from domain.detectors.ledger import Ledger
-from domain.detectors.tracks import MINUTE_MS, NOBODY, Key, Track
+from domain.detectors.tracks import NOBODY, Key, Track
 from domain.limits import Limit
 
 
@@ -179,8 +179,3 @@ class Scene:
         if best is None or best[0] == NOBODY:
             return ""
         return f" on {self.names.label_of(best[0])}"
-
-
-def minutes_of(ms: int) -> int:
-    """Whole minutes in a span, rounded up."""
-    return -(-ms // MINUTE_MS)

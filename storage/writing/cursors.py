@@ -13,8 +13,6 @@ from storage.codes import META_GAPS
 from storage.engine import Connection
 from storage.writing.sources import SourceBook, clean
 
-Hole = tuple[int, int, int, str | None]
-
 
 class CursorBook:
     """Cursors and holes, in the transaction that is open."""

@@ -19,8 +19,6 @@ from ui.charts.axes import (
     trace_uid,
 )
 
-SPAN_NAME = "this alert"
-
 
 def alert_figure(
     series: Series, incident: Incident, markers: Sequence[Marker], now_ms: int

@@ -94,12 +94,6 @@ def ask(kind: str, wanted: dict[str, Any], reason: str) -> str:
     return "Asked for. It is planned within seconds, and then waits for another person."
 
 
-def show_open(frame: Frame, proposals: Sequence[Proposal]) -> None:
-    """The proposals that something can still come of."""
-    for proposal in proposals:
-        show_proposal(frame, proposal)
-
-
 def show_proposal(frame: Frame, proposal: Proposal) -> None:
     """One proposal: what it would send, what became of it, and the buttons that are possible now."""
     with st.container(border=True, key=f"gw-proposal-{proposal.proposal_id}", gap="xsmall"):
