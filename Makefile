@@ -36,7 +36,7 @@ test-e2e: .venv/dev.stamp ## Tests with real processes and a real browser
 test-plugin: ## The Kong plugin's own checks: style, specs, a real nginx
 	@kong-plugin/test
 
-test-slow: .venv/dev.stamp ## Tests that take minutes: soak, ten-minute live session
+test-slow: .venv/dev.stamp ## Tests that take minutes: soak, ten-minute live session; an hour in all on 2 busy cores
 	@scripts/chromium
 	FRESH_EXAMPLES=1 $(BIN)/python -m pytest -m slow -s --timeout 1800
 
