@@ -131,9 +131,13 @@ def _shown_bus(bus: BusState | None) -> Iterator[str]:
     synced = {True: "written to disk first", False: "written to disk later", None: "unknown when on disk"}
     yield (
         f"bus {hosts}: {bus.replicas_current} of {bus.replicas} replicas, leader {bus.leader or 'none'},"
-        f" {synced[bus.is_synced]}; {bus.waiting} messages wait, {bus.in_hand} with writers,"
-        f" {bus.redelivered} given out again, {bus.dead} laid aside"
+        f" {synced[bus.is_synced]}; messages: {_known(bus.waiting)} waiting, {_known(bus.in_hand)} with"
+        f" writers, {_known(bus.redelivered)} given out again, {_known(bus.dead)} laid aside"
     )
+
+
+def _known(number: int | None) -> str:
+    return "unknown" if number is None else f"{number:,}"
 
 
 def _say(text: str) -> None:

@@ -7,7 +7,7 @@ Ways to get to a page, all without a reload:
 
 - `page_link("Consumers", "consumers", state)`: a link, with the state in its URL
 - `go("consumers", state.elsewhere().about(token))`: at once, from a page's body (a click on a row or a bar)
-- `ui.components.links.entity_link(...)`: a name that leads to its page
+- `ui.components.links.target(...)`: where a name leads
 
 Give another page `state.elsewhere()`, so that what was this page's alone stays behind; `about` after that.
 """

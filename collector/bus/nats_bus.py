@@ -284,7 +284,7 @@ class NatsBus:
             url=self.shown,
             is_connected=True,
             problem=self._problem(replicas, current),
-            waiting=max(0, info.state.messages - (in_hand or 0)),
+            waiting=None if in_hand is None else max(0, info.state.messages - in_hand),
             in_hand=in_hand,
             redelivered=redelivered,
             dead=dead.state.messages,

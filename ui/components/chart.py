@@ -3,7 +3,7 @@
     click = show_chart(figure, key="history", zone=page.zone, label="Violations of acme over time",
                        clickable=True)
     if click and click.token:
-        links.go_to(page, Dimension.SERVICE, click.token)
+        found = links.target(page.state, Dimension.SERVICE, click.token)
 
 Dragging across a chart over time zooms, and offers to show that span on the whole page.
 """
