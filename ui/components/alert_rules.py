@@ -50,7 +50,7 @@ def show_rules(frame: Frame, alerts: AlertsReader) -> None:
                 _list_row(frame, rule, rows[name], noise.get(name, (0, 0)), is_chosen=name == chosen)
             )
     columns = (
-        Column("Rule", wide=True),
+        Column("Rule", wide=True, wrap=True),
         Column("State"),
         Column("Alerts", COUNT, hint="In the last 30 days"),
         Column("Not real", COUNT, hint="Of those, called false or benign"),
