@@ -119,7 +119,7 @@ def _connected(
             return raw
         context = ssl.create_default_context(cafile=ca_file or None)
         return context.wrap_socket(raw, server_hostname=host)
-    except BaseException:
+    except BaseException:  # whatever it was goes on; only the socket must not stay open
         raw.close()
         raise
 

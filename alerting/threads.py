@@ -91,6 +91,7 @@ class AlertThreads:
             except (StoreError, DeadlineExceeded) as error:
                 log.warning("%s: %s; trying again", name, error)
             except Exception:
+                # a mistake of ours in one pass must not end the judging of alerts
                 log.exception("%s failed; beginning anew", name)
             self._stop.wait(AFTER_FAILURE_S)
 

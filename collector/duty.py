@@ -88,6 +88,7 @@ class Duty:
                     why = str(error)
                     log.warning("whose turn it is cannot be asked: %s", why)
             except Exception:
+                # not knowing whose turn it is means that it is not ours; asked again soon
                 log.exception("whose turn it is cannot be asked")
                 is_held = False
             if is_held:
@@ -108,6 +109,7 @@ class Duty:
         try:
             parts = self._make_parts(self.may_act)
         except Exception:
+            # the lease is given back, so that another process can try
             log.exception("alerts and approved changes cannot be done here; somebody else may have them")
             return False
         for part in parts:

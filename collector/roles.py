@@ -11,6 +11,7 @@ The duties are alerts and approved changes; where several processes could have t
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -38,6 +39,8 @@ from settings import Settings, SettingValueError
 from storage.leadership import leadership_of
 from storage.location import located
 from storage.opening import open_reader, open_store
+
+log = logging.getLogger("gatewatch.roles")
 
 DRAIN_LIMIT_S = 2.0
 """Of the 5 seconds a stop may take: waiting for what was taken in to be safe."""
@@ -220,7 +223,10 @@ def last_arrivals(settings: Settings) -> dict[str, int]:
     reader = open_reader(settings.database, settings.query_deadline_ms)
     try:
         sources = reader.freshness().sources
-    except (StoreError, DeadlineExceeded):
+    except (StoreError, DeadlineExceeded) as error:
+        log.warning(
+            "when sources were last heard cannot be read, so gaps may lack their beginning: %s", error
+        )
         return {}
     finally:
         reader.close()

@@ -99,6 +99,7 @@ class NodePoller:
             try:
                 await self.perform(question)
             except Exception:
+                # one answer that we cannot handle must not end the watch over this node
                 log.exception("polling %s failed and goes on", self._address.label)
                 await asyncio.sleep(FAILURE_WAIT_S)
 

@@ -228,7 +228,7 @@ class HttpIntake:
         except Exception as error:  # noqa: BLE001 - see refusal_of
             why = str(refusal_of(error, "body"))
             return Decoded(entries=1, quarantined=[quarantined(why, body)]), why
-        except BaseException:
+        except BaseException:  # cancelled: the place in the queue that was taken is given back
             self._writer.leave()
             raise
 
