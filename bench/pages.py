@@ -24,6 +24,7 @@ from rich.progress import track
 from rich.table import Table
 
 from bench import fill
+from bench.input import gateway
 from domain.filters import Dimension, Filters
 from domain.windows import DAY_MS, HOUR_MS, Window, bucket_width_ms, floor_ms
 from storage.rows import EventQuery
@@ -32,7 +33,7 @@ from ui.portrait import read_portrait
 from ui.server.live_view import LiveView
 from ui.server.subscription import Subscription
 
-RANGES = {"last hour": HOUR_MS, "24 hours": DAY_MS, "30 days": 30 * DAY_MS, "all": fill.DAYS * DAY_MS}
+RANGES = {"last hour": HOUR_MS, "24 hours": DAY_MS, "30 days": 30 * DAY_MS, "all": gateway.DAYS * DAY_MS}
 RESULTS = Path("artifacts/pages.md")
 NO_FILTERS = Filters()
 
@@ -51,8 +52,8 @@ def live(reader: SqliteReader, asked: Asked) -> None:
     """One whole picture of Live, as the hub computes it for all who watch the same."""
     length_ms = asked.window.length_ms
     view = LiveView(Subscription(range_ms=length_ms, filters=asked.filters), reader, "")
-    view.news(fill.NOW_MS)
-    view.full(reader.freshness(), fill.NOW_MS)
+    view.news(gateway.NOW_MS)
+    view.full(reader.freshness(), gateway.NOW_MS)
 
 
 def consumers(reader: SqliteReader, asked: Asked) -> None:
@@ -192,11 +193,11 @@ def p95(values: list[float]) -> float:
 def questions(range_ms: int, runs: int, *, filtered: bool) -> Iterator[Asked]:
     """Whom and what is asked about: busy and rare consumers and addresses in turn, always the same ones."""
     chance = random.Random(range_ms)  # noqa: S311 - which consumers are looked at
-    to_ms = floor_ms(fill.NOW_MS, 10_000) + 10_000
+    to_ms = floor_ms(gateway.NOW_MS, 10_000) + 10_000
     for run in range(runs):
-        place = int(fill.CONSUMERS * chance.random() ** 3) if run % 3 else run
-        service = f"service-{chance.randrange(fill.SERVICES):02}"
-        n = place * 25 % fill.ADDRESSES
+        place = int(gateway.CONSUMERS * chance.random() ** 3) if run % 3 else run
+        service = f"service-{chance.randrange(gateway.SERVICES):02}"
+        n = place * 25 % gateway.ADDRESSES
         yield Asked(
             window=Window(to_ms - range_ms, to_ms),
             filters=NO_FILTERS.adding(Dimension.SERVICE, service) if filtered else NO_FILTERS,
@@ -209,8 +210,9 @@ def questions(range_ms: int, runs: int, *, filtered: bool) -> Iterator[Asked]:
 def _report(
     rows: list[tuple[str, list[Figure]]], events: int, file_bytes: int, opened_ms: float
 ) -> Iterator[str]:
-    yield f"{events:,} events, {file_bytes / 1e6:,.0f} MB, {fill.DAYS} days, {fill.CONSUMERS:,} consumers,"
-    yield f"{fill.ADDRESSES:,} addresses; SQLite {sqlite3.sqlite_version}, Python {platform.python_version()}"
+    yield f"{events:,} events, {file_bytes / 1e6:,.0f} MB, {gateway.DAYS} days,"
+    yield f"{gateway.CONSUMERS:,} consumers, {gateway.ADDRESSES:,} addresses;"
+    yield f"SQLite {sqlite3.sqlite_version}, Python {platform.python_version()}"
     yield f"Opened and answered in {opened_ms:.0f} ms. In ms: p50 / p95 (p95 of processor time)."
     yield ""
     yield f"| page | {' | '.join(RANGES)} |"

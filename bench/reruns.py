@@ -35,6 +35,7 @@ from websockets.typing import Origin, Subprotocol
 
 from bench import fill
 from bench.engines.contest import tree_cpu_s
+from bench.input import gateway
 from bench.input.meter import machine
 from bench.pages import p95
 from bench.viewers import ROOT, free_port, wait_for
@@ -78,7 +79,7 @@ def _served(name: str, folder: Path, database: Path) -> Iterator[Served]:
             stdout=log,
             stderr=log,
         )
-    span = f"from={fill.NOW_MS - 7 * DAY_MS}&to={fill.NOW_MS}&of="
+    span = f"from={gateway.NOW_MS - 7 * DAY_MS}&to={gateway.NOW_MS}&of="
     try:
         wait_for(f"http://127.0.0.1:{port}/_stcore/health")
         page, query = ("consumers", span) if name == "ours" else ("", "of=")

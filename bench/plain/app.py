@@ -8,7 +8,7 @@ import pandas as pd
 import plotly.express as px
 import streamlit as st
 
-from bench import fill
+from bench.input import gateway
 from domain.filters import Dimension, Filters
 from domain.windows import DAY_MS, Window, bucket_width_ms, floor_ms
 from storage.rows import EventQuery
@@ -25,7 +25,7 @@ def render() -> None:
     """Ask and draw, at every run."""
     token = st.query_params.get("of", "consumer-0001")
     reader = opened()
-    to_ms = floor_ms(fill.NOW_MS, 10_000)
+    to_ms = floor_ms(gateway.NOW_MS, 10_000)
     window, filters = Window(to_ms - 7 * DAY_MS, to_ms), Filters().adding(Dimension.CONSUMER, token)
     bucket_ms = bucket_width_ms(window, 200)
     window = window.aligned(bucket_ms)

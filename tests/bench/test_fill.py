@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench import fill
+from bench.input import gateway
 from domain.filters import Filters
 from domain.windows import DAY_MS, Window
 from storage.codes import WIDTHS_S
@@ -24,16 +25,16 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Two days of a small gateway, with little traffic beside the refusals."""
     found = tmp_path_factory.mktemp("fill") / "small.db"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fill, "CONSUMERS", 80)
-        patch.setattr(fill, "ADDRESSES", 2_000)
-        patch.setattr(fill, "INVALIDATIONS", 100)
+        patch.setattr(gateway, "CONSUMERS", 80)
+        patch.setattr(gateway, "ADDRESSES", 2_000)
+        patch.setattr(gateway, "INVALIDATIONS", 100)
         yield fill.fill(found, EVENTS, days=2, passed_a_minute=0.1, quiet=True)
 
 
 def test_every_refusal_is_in_the_totals_and_among_the_events(path: Path) -> None:
     reader = SqliteReader(path, 20_000)
     everything = Window(
-        fill.NOW_MS - fill.NOW_MS % DAY_MS - DAY_MS, fill.NOW_MS - fill.NOW_MS % DAY_MS + DAY_MS
+        gateway.NOW_MS - gateway.NOW_MS % DAY_MS - DAY_MS, gateway.NOW_MS - gateway.NOW_MS % DAY_MS + DAY_MS
     )
 
     totals = reader.totals(everything, Filters())
@@ -42,8 +43,11 @@ def test_every_refusal_is_in_the_totals_and_among_the_events(path: Path) -> None
     assert totals.violations == len(page.rows) == page.total == EVENTS
     assert totals.requests is not None
     assert totals.requests > EVENTS
-    assert (totals.config_changes, totals.cache_invalidations) == (2 * fill.CHANGES, 2 * fill.INVALIDATIONS)
-    assert reader.health().events == EVENTS + 2 * (fill.CHANGES + fill.INVALIDATIONS)
+    assert (totals.config_changes, totals.cache_invalidations) == (
+        2 * gateway.CHANGES,
+        2 * gateway.INVALIDATIONS,
+    )
+    assert reader.health().events == EVENTS + 2 * (gateway.CHANGES + gateway.INVALIDATIONS)
     reader.close()
 
 
@@ -68,6 +72,6 @@ def test_the_store_goes_on_where_the_filling_ended(path: Path, tmp_path: Path) -
     (before,) = row(copy, "SELECT max(seq) FROM events")
 
     with opened(copy) as store:
-        written = put(store, refusal(1, at_ms=fill.NOW_MS), received_ms=fill.NOW_MS)
+        written = put(store, refusal(1, at_ms=gateway.NOW_MS), received_ms=gateway.NOW_MS)
 
     assert written.last_seq == before + 1
